@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# Thin: every target is one script in scripts/, which explains itself in its header.
+
+# What a user may set, on the command line or in the environment
+KERNEL	?= patched
+JOB	?= shell
+export O LINUX T FULL BASE ACCEL JOBS V
+
+S := $(CURDIR)/scripts
+
+.PHONY: help run check bench kernel module vm lint doctor clean
+
+help:
+	@echo 'Targets'
+	@echo '  run      the whole scene: load, offline, unplug; on both kernels (scripts/run)'
+	@echo '  check    all tests in a virtual machine; T=GLOB: only these'
+	@echo '  bench    exact instruction counts, base against patched'
+	@echo '  kernel   build out/$$(KERNEL); KERNEL=base: the unpatched one'
+	@echo '  module   build the debug module for $$(KERNEL)'
+	@echo '  vm       boot $$(KERNEL) with a shell on the console'
+	@echo '  lint     shellcheck and python syntax of all scripts'
+	@echo '  doctor   is everything here that the others need?'
+	@echo '  clean    remove out/ (keeps the source cache) and leave results/'
+	@echo
+	@echo 'Variables'
+	@echo '  LINUX=DIR        your own Linux 7.3 tree (default: the distribution'"'"'s)'
+	@echo '  O=DIR            where everything is built        (default: out)'
+	@echo '  KERNEL=base|patched                               (default: patched)'
+	@echo '  T=GLOB           check: program, program.fixture.test or suite.case'
+	@echo '  FULL=1           run: 20 tries per block instead of 5'
+	@echo '  BASE=0           run: without the two variants on the unpatched kernel'
+	@echo '  ACCEL=kvm|tcg    override the choice of accelerator'
+	@echo '  JOBS=N V=1       parallel jobs; show what the tools print'
+	@echo
+	@echo 'Exit: 0 pass, 1 test failed, 2 environment or usage, 3 guest crash or splat,'
+	@echo '4 all skipped, 5 T= matched nothing, 124 timeout. Results: results/latest/'
+
+run:
+	@$(S)/run
+
+check:
+	@$(S)/check
+
+bench:
+	@$(S)/bench
+
+kernel:
+	@$(S)/doctor --quiet
+	@$(S)/prepare-tree
+	@$(S)/build-kernel $(KERNEL)
+
+module: kernel
+	@$(S)/build-guest $(KERNEL) shell --module-only
+
+vm: kernel
+	@$(S)/run-vm $(KERNEL) $(JOB) --interactive --results $(CURDIR)/results/vm
+
+lint:
+	@$(S)/lint
+
+doctor:
+	@$(S)/doctor
+
+clean:
+	@$(S)/clean

@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Common ground of the scripts: places, names, messages.
+# usage: source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"   (from any directory)
+# Environment: O= objects (default out/), RESULTS= (default results/), V=1 verbose.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+O=$(realpath -m -- "${O:-$ROOT/out}")
+RESULTS=$(realpath -m -- "${RESULTS:-$ROOT/results}")
+# mke2fs and friends live in sbin, which is not in every user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
+JOBS=${JOBS:-$(nproc)}
+V=${V:-0}
+# shellcheck disable=SC2034  # used by those who source this
+readonly KERNEL_VERSION=7.3
+# shellcheck disable=SC2034
+readonly EXIT_FAIL=1 EXIT_ENV=2 EXIT_CRASH=3 EXIT_SKIP=4 EXIT_NOMATCH=5 EXIT_TIMEOUT=124
+
+# The clock all elapsed times count from; scripts that call each other share it.
+export PB_T0=${PB_T0:-$EPOCHREALTIME}
+export O RESULTS JOBS V
+
+die()
+{
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit "$EXIT_ENV"
+}
+
+note()
+{
+	printf '%s\n' "$*" >&2
+}
+
+# step TEXT: progress with elapsed seconds, in the format of vmctl
+step()
+{
+	local us=$(((${EPOCHREALTIME/[.,]/} - ${PB_T0/[.,]/}) / 100000))
+	printf '[%6s] %s\n' "$((us / 10)).$((us % 10))" "$*"
+}
+
+# usage: prints the calling script's header comment and exits 2
+usage()
+{
+	sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" | grep -v SPDX >&2
+	exit "$EXIT_ENV"
+}
+
+# kernel_name base|patched: refuses anything else
+kernel_name()
+{
+	case ${1-} in
+	base|patched) printf '%s\n' "$1" ;;
+	*) die "kernel must be base or patched, got: '${1-}'" ;;
+	esac
+}
+
+# kernel_source base|patched: the source tree it is built from
+kernel_source()
+{
+	case $1 in
+	base) printf '%s\n' "$O/linux-base" ;;
+	patched) printf '%s\n' "$O/linux" ;;
+	esac
+}
+
+# kernel_image base|patched
+kernel_image()
+{
+	printf '%s\n' "$O/$1/arch/x86/boot/bzImage"
+}
+
+# kernel_env COMMAND...: the environment every kernel build runs in. Fixed
+# identity: identical source gives identical objects; ccache when it is there.
+kernel_env()
+{
+	local path=$PATH
+	[ ! -d /usr/lib/ccache ] || path=/usr/lib/ccache:$PATH
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES -u O -u V \
+		PATH="$path" KBUILD_BUILD_TIMESTAMP=1970-01-01 \
+		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost "$@"
+}
+
+# quietly LOG COMMAND...: output to LOG; when it fails the end of it is shown
+quietly()
+{
+	local log=$1
+	shift
+	mkdir -p "$(dirname "$log")"
+	if [ "$V" != 0 ]; then
+		"$@" 2>&1 | tee "$log"
+		return
+	fi
+	"$@" >"$log" 2>&1 || {
+		tail -n 25 "$log" >&2
+		note "(all of it: $log)"
+		return 1
+	}
+}
+
+# host_tool NAME SOURCE...: compiles scripts/SOURCE... to $O/NAME when needed
+host_tool()
+{
+	local tool=$O/$1 file newer=''
+	shift
+	for file in "$@" vmctl.h; do
+		[ "$tool" -nt "$ROOT/scripts/$file" ] || newer=1
+	done
+	[ -n "$newer" ] || return 0
+	mkdir -p "$O"
+	(cd "$ROOT/scripts" && gcc -O2 -Wall -Wextra -o "$tool.$$" "$@") ||
+		die "cannot compile ${tool##*/}"
+	mv "$tool.$$" "$tool"
+}
+
+# new_results WHAT: makes results/<UTC time>-WHAT, prints its path, and lets
+# results/latest point to it. Reports of other kinds are carried forward, so
+# that "latest" has the newest of each.
+new_results()
+{
+	local dir old file
+	dir=$RESULTS/$(date -u +%Y%m%dT%H%M%SZ)-$1
+	mkdir -p "$RESULTS"
+	# Two runs within one second must not share a directory.
+	while ! mkdir "$dir" 2>/dev/null; do
+		sleep 0.2
+		dir=$RESULTS/$(date -u +%Y%m%dT%H%M%SZ)-$1
+	done
+	old=$RESULTS/latest
+	for file in summary.json bench.json check.json junit.xml; do
+		[ ! -e "$old/$file" ] || cp "$old/$file" "$dir/$file"
+	done
+	ln -sfn "$(basename "$dir")" "$RESULTS/.latest"
+	mv -T "$RESULTS/.latest" "$old"
+	printf '%s\n' "$dir"
+}
