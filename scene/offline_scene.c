@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Scene: hot-added memory blocks under a mixed load are offlined, onlined
+ * again, and in the end unplugged while the load still runs.
+ *
+ * It measures and tells; what the figures mean is the host's business
+ * (scripts/report-run). It fails by itself when a step does not work that is
+ * not under test: no DIMM arrives, a block does not go online, a block does
+ * not fill up, a load program dies or sees wrong data.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scene.h"
+
+#define POLL_MS		100
+#define PLUG_MS		30000	/* hot-add request to memory block */
+#define SETUP_MS	180000	/* all load data written */
+#define SAMPLE_MS	200	/* pause between two looks at the map */
+
+struct dimm {
+	char id[8];
+	unsigned long block;
+};
+
+static struct dimm dimms[MAX_BLOCKS];
+static unsigned long ids[MAX_BLOCKS];
+
+/* Parameters, with the values that scripts/run relies on */
+static const char *online = "online_hotremove";
+static const char *disk = "/dev/vda";
+static int nr_dimms = 4, rounds = 5, timeout_s = 30, node = 1, share;
+static int fill_pct = 80, fill_s = 60, audit_ms = 40, unplug_s = 60;
+
+/**
+ * scene_die - tell why the scene ends here
+ * @rc: exit status
+ * @fmt: the reason
+ */
+void scene_die(enum scene_exit rc, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printf("scene error rc=%d text=\"%s\"\n", rc, text);
+	fflush(stdout);
+	exit(rc);
+}
+
+/**
+ * scene_step - progress for the host's screen
+ * @fmt: what is being done
+ */
+void scene_step(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("@vm step ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+/**
+ * now_ms - monotonic time
+ *
+ * Return: milliseconds.
+ */
+double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
+}
+
+/**
+ * nap_ms - sleep
+ * @ms: milliseconds
+ */
+void nap_ms(unsigned int ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+
+	nanosleep(&t, NULL);
+}
+
+/* The memory block that exists now and is not in the list */
+static bool new_block(const unsigned long *old, int nr_old, unsigned long *id)
+{
+	unsigned long now[1024];
+	int nr = blocks_present(now, 1024), i, j;
+
+	for (i = 0; i < nr; i++) {
+		for (j = 0; j < nr_old && old[j] != now[i]; j++)
+			;
+		if (j == nr_old) {
+			*id = now[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void plug(struct dimm *dimm)
+{
+	unsigned long old[1024];
+	int nr_old = blocks_present(old, 1024);
+	char reply[256], size[24], node_text[16];
+	double end = now_ms() + PLUG_MS;
+
+	snprintf(size, sizeof(size), "%lu", block_pages() >> 8);
+	snprintf(node_text, sizeof(node_text), "%d", node);
+	if (host_request(reply, sizeof(reply), "add", dimm->id, size,
+			 node_text))
+		scene_die(SCENE_ENV, "hot-add %s: %s", dimm->id, reply);
+	while (!new_block(old, nr_old, &dimm->block)) {
+		if (now_ms() > end)
+			scene_die(SCENE_FAILED, "hot-add %s: no block came",
+				  dimm->id);
+		nap_ms(20);
+	}
+	if (!block_on_node(dimm->block, node))
+		scene_die(SCENE_FAILED, "hot-add %s: memory%lu not on node %d",
+			  dimm->id, dimm->block, node);
+	if (!block_is(dimm->block, "offline"))
+		scene_die(SCENE_FAILED, "memory%lu went online by itself",
+			  dimm->block);
+}
+
+static void go_online(unsigned long block)
+{
+	double ms;
+	int err = block_set(block, online, timeout_s, &ms);
+
+	if (err || !block_is(block, "online"))
+		scene_die(err == EINVAL ? SCENE_ENV : SCENE_FAILED,
+			  "memory%lu: %s: %s", block, online, strerror(err));
+}
+
+/*
+ * All DIMMs are plugged before the first one goes online: the memory maps of
+ * the later ones must not lie in the earlier ones. That spares online_kernel
+ * its worst case.
+ */
+static void plug_all(void)
+{
+	int i;
+
+	scene_step("hot-add %d x %lu MB to node %d, %s", nr_dimms,
+		   block_pages() >> 8, node, online);
+	if (write_text("/sys/devices/system/memory/auto_online_blocks",
+		       "offline"))
+		scene_die(SCENE_ENV, "auto_online_blocks: cannot be set");
+	for (i = 0; i < nr_dimms; i++) {
+		snprintf(dimms[i].id, sizeof(dimms[i].id), "d%d", i);
+		plug(&dimms[i]);
+		ids[i] = dimms[i].block;
+	}
+	for (i = 0; i < nr_dimms; i++)
+		go_online(ids[i]);
+}
+
+static void start_load(void)
+{
+	double begin = now_ms(), told = begin;
+
+	scene_step("load: setting up");
+	loads_start(node, share, disk);
+	while (!loads_ready()) {
+		loads_alive();
+		if (now_ms() > begin + SETUP_MS)
+			scene_die(SCENE_FAILED, "load not set up after %d s",
+				  SETUP_MS / 1000);
+		if (now_ms() > told + 10000) {
+			scene_step("load: still setting up");
+			told = now_ms();
+		}
+		nap_ms(POLL_MS);
+	}
+	scene_step("load: running, all data written after %.1f s",
+		   (now_ms() - begin) / 1000);
+}
+
+/* Fill of the least filled block; that of each one in @pct */
+static double least_fill(double *pct)
+{
+	double least = 100;
+	int i;
+
+	map_fill(ids, nr_dimms, pct);
+	for (i = 0; i < nr_dimms; i++)
+		if (pct[i] < least)
+			least = pct[i];
+	return least;
+}
+
+/* Wait for every block of the node, not only for the one to be tried */
+static double wait_fill(double *pct, double *waited_ms)
+{
+	double begin = now_ms(), least;
+
+	while ((least = least_fill(pct)) < fill_pct &&
+	       now_ms() < begin + fill_s * 1e3) {
+		loads_alive();
+		nap_ms(SAMPLE_MS);
+	}
+	*waited_ms = now_ms() - begin;
+	return least;
+}
+
+static bool try_block(int round, int i)
+{
+	double pct[MAX_BLOCKS], least, waited, ms;
+	bool ok;
+	int err;
+
+	loads_alive();
+	least = wait_fill(pct, &waited);
+	kmsg_mark();
+	err = block_set(ids[i], "offline", timeout_s, &ms);
+	ok = !err && block_is(ids[i], "offline");
+	printf("scene try round=%d block=%lu ok=%d errno=%s timed_out=%d ms=%.1f fill_pct=%.1f least_pct=%.1f waited_ms=%.0f\n",
+	       round, ids[i], ok, err ? strerrorname_np(err) : "0",
+	       err == EINTR, ms, pct[i], least, waited);
+	if (ok) {
+		go_online(ids[i]);
+		return true;
+	}
+	kmsg_explain(ids[i], round);
+	block_contents(ids[i]);
+	return false;
+}
+
+static void try_all(void)
+{
+	int round, i, ok = 0, sum = 0;
+
+	for (round = 1; round <= rounds; round++) {
+		for (i = 0; i < nr_dimms; i++, sum++)
+			ok += try_block(round, i);
+		scene_step("offline: round %d of %d, %d of %d ok", round,
+			   rounds, ok, sum);
+	}
+}
+
+/* Gone in the guest, and the host agrees */
+static bool unplugged(const struct dimm *dimm)
+{
+	char reply[256];
+
+	if (!block_gone(dimm->block))
+		return false;
+	if (host_request(reply, sizeof(reply), "query", dimm->id, NULL, NULL))
+		scene_die(SCENE_ENV, "query %s: %s", dimm->id, reply);
+	return !strcmp(reply, "ok absent");
+}
+
+/*
+ * The kernel offlines and ejects by itself when the host asks it to. It says
+ * so when it has given up; otherwise it goes on trying, without a limit.
+ */
+static bool unplug(const struct dimm *dimm)
+{
+	char reply[256], failed[64];
+	double begin = now_ms();
+	bool ok, gave_up = false;
+
+	loads_alive();
+	kmsg_mark();
+	snprintf(failed, sizeof(failed), "memory%lu: Offline failed",
+		 dimm->block);
+	if (host_request(reply, sizeof(reply), "del", dimm->id, NULL, NULL))
+		scene_die(SCENE_ENV, "unplug %s: %s", dimm->id, reply);
+	while (!(ok = unplugged(dimm)) && !gave_up &&
+	       now_ms() < begin + unplug_s * 1e3) {
+		nap_ms(POLL_MS);
+		gave_up = kmsg_saw(failed);
+	}
+	printf("scene unplug id=%s block=%lu ok=%d timed_out=%d ms=%.0f\n",
+	       dimm->id, dimm->block, ok, !ok && !gave_up, now_ms() - begin);
+	if (!ok)
+		block_contents(dimm->block);
+	return ok;
+}
+
+static void unplug_all(void)
+{
+	int i, ok = 0;
+
+	scene_step("unplug: device_del %d DIMMs, load still running",
+		   nr_dimms);
+	for (i = 0; i < nr_dimms; i++)
+		ok += unplug(&dimms[i]);
+	scene_step("unplug: %d of %d DIMMs removed", ok, nr_dimms);
+	loads_alive();
+}
+
+static void scene(void)
+{
+	double pct[MAX_BLOCKS], waited;
+
+	kmsg_open();
+	audit_start(audit_ms);
+	plug_all();
+	start_load();
+	wait_fill(pct, &waited);
+	scene_step("fill: least filled block %.1f %% after %.1f s",
+		   least_fill(pct), waited / 1000);
+	map_print("before");
+	counters_print("before", node);
+	try_all();
+	wait_fill(pct, &waited);
+	map_print("after");
+	counters_print("after", node);
+	unplug_all();
+	map_print("unplugged");
+	counters_print("unplugged", node);
+	scene_step("load: checking all data");
+	loads_stop();
+	audit_stop();
+}
+
+__attribute__((noreturn))
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: offline_scene [-k ONLINE] [-r ROUNDS] [-t SECONDS] [-n NODE]\n"
+		"                     [-b BLOCKS] [-c SHARE] [-a MS] [-d DISK]\n"
+		"  -k  state to write for online (%s)\n"
+		"  -r  tries per block (%d)\n"
+		"  -t  time-out of one try in seconds (%d)\n"
+		"  -n  node to hot-add to (%d)\n"
+		"  -b  DIMMs of one memory block each (%d, at most %d)\n"
+		"  -c  percent of one CPU for each load program (half of all\n"
+		"      CPUs together)\n"
+		"  -a  pause between two looks of the audit in ms (%d)\n"
+		"  -d  ext4 disk (%s)\n",
+		online, rounds, timeout_s, node, nr_dimms, MAX_BLOCKS,
+		audit_ms, disk);
+	exit(SCENE_ENV);
+}
+
+static int number(const char *text, int min, int max)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end || n < min || n > max) {
+		fprintf(stderr, "'%s' is not a number in %d..%d\n", text, min,
+			max);
+		usage();
+	}
+	return n;
+}
+
+int main(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "k:r:t:n:b:c:a:d:")) != -1) {
+		switch (c) {
+		case 'k':
+			online = optarg;
+			break;
+		case 'r':
+			rounds = number(optarg, 1, 1000);
+			break;
+		case 't':
+			timeout_s = number(optarg, 1, 600);
+			break;
+		case 'n':
+			node = number(optarg, 0, 63);
+			break;
+		case 'b':
+			nr_dimms = number(optarg, 1, MAX_BLOCKS);
+			break;
+		case 'c':
+			share = number(optarg, 1, 100);
+			break;
+		case 'a':
+			audit_ms = number(optarg, 1, 10000);
+			break;
+		case 'd':
+			disk = optarg;
+			break;
+		default:
+			usage();
+		}
+	}
+	if (argc != optind)
+		usage();
+	/* Half of the CPUs, shared by four programs of one thread each */
+	if (!share)
+		share = sysconf(_SC_NPROCESSORS_ONLN) * 50 / 4;
+	if (share > 100)
+		share = 100;
+	printf("scene begin online=%s rounds=%d blocks=%d node=%d timeout_s=%d share_pct=%d audit_ms=%d need_fill_pct=%d\n",
+	       online, rounds, nr_dimms, node, timeout_s, share, audit_ms,
+	       fill_pct);
+	scene();
+	printf("scene end\n");
+	return SCENE_OK;
+}

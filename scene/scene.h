@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The driver of the offline scene, by parts:
+ *   offline_scene.c  the story: hot-add, fill, offline and online, unplug
+ *   sysmem.c         memory blocks in sysfs, requests to the host
+ *   blockmap.c       pageblock map and other files of pageblock_debug.ko
+ *   kmsg.c           what the kernel log says about a miss
+ *   loads.c          start, watch and stop the load programs
+ *
+ * Result lines start with "scene " and have key=value words (text in double
+ * quotes); scripts/report-run reads them. Progress goes to the host as
+ * "@vm step".
+ */
+#ifndef _SCENE_SCENE_H
+#define _SCENE_SCENE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAX_BLOCKS	8
+#define PB_DIR		"/sys/kernel/debug/pageblock"
+#define BIN_DIR		"/opt/pageblock"
+#define RUN_DIR		"/run/scene"
+
+enum scene_exit {
+	SCENE_OK = 0,		/* the scene went to its end: judge the lines */
+	SCENE_FAILED = 1,	/* a precondition or a step failed */
+	SCENE_ENV = 2,		/* usage, missing module, host or device */
+};
+
+/* offline_scene.c */
+__attribute__((noreturn, format(printf, 2, 3)))
+void scene_die(enum scene_exit rc, const char *fmt, ...);
+__attribute__((format(printf, 1, 2)))
+void scene_step(const char *fmt, ...);
+double now_ms(void);
+void nap_ms(unsigned int ms);
+
+/* sysmem.c */
+ssize_t read_text(const char *path, char *buf, size_t len);
+int write_text(const char *path, const char *text);
+unsigned long block_pages(void);
+int blocks_present(unsigned long *ids, int max);
+bool block_on_node(unsigned long id, int node);
+bool block_is(unsigned long id, const char *state);
+int block_set(unsigned long id, const char *state, int timeout_s, double *ms);
+bool block_gone(unsigned long id);
+int host_request(char *reply, size_t len, const char *verb, const char *id,
+		 const char *size, const char *node);
+
+/* blockmap.c */
+void map_print(const char *title);
+void map_fill(const unsigned long *ids, int nr, double *pct);
+void audit_start(unsigned int interval_ms);
+void audit_report(void);
+void audit_stop(void);
+void counters_print(const char *when, int node);
+
+/* kmsg.c */
+void kmsg_open(void);
+void kmsg_mark(void);
+void kmsg_explain(unsigned long block, int round);
+bool kmsg_saw(const char *text);
+void block_contents(unsigned long block);
+
+/* loads.c */
+void loads_start(int node, int percent, const char *disk);
+bool loads_ready(void);
+void loads_alive(void);
+void loads_stop(void);
+
+#endif
