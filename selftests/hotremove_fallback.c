@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who gets a page of a hotremove pageblock: movable requests, and those
+ * first; nobody else, at no order, even when everything else is full.
+ *
+ *   node:  |--HOTREMOVE (first DIMM)--|--ordinary kernel (second DIMM)--|
+ *
+ * The ordinary block may stay behind when the kernel puts slab into it.
+ *
+ * On a kernel without hotremove pageblocks these tests FAIL rather than skip:
+ * `online_hotremove` is the feature under test.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "pageblock_util.h"
+#include "kselftest_harness.h"
+
+#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
+#define ALLOC		PB_DEBUGFS "/alloc"
+
+/* Free pages that per-CPU lists and unfolded differences may hide */
+#define SLACK_PAGES	4096L
+
+FIXTURE(fallback) {
+	struct pb_saved auto_online;
+	struct pb_dimm hot, ordinary;
+	int nid;
+};
+
+FIXTURE_SETUP(fallback)
+{
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	self->nid = pb_target_node();
+	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
+	ASSERT_EQ(0, pb_hotadd(&self->hot, "hot", pb_block_mb(), self->nid));
+}
+
+FIXTURE_TEARDOWN_PARENT(fallback)
+{
+	int ret;
+
+	pb_write(ALLOC, "free");
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+	ret = pb_hotdel(&self->ordinary);
+	if (ret)
+		TH_LOG("the ordinary block stays: %s", strerror(-ret));
+	EXPECT_EQ(0, pb_hotdel(&self->hot));
+}
+
+#define ASSERT_BOTH_KINDS(self) do {					\
+	ASSERT_ONLINE_HOTREMOVE(&(self)->hot.block[0]);			\
+	ASSERT_EQ(0, pb_hotadd(&(self)->ordinary, "ord", pb_block_mb(),	\
+			       (self)->nid));				\
+	ASSERT_EQ(0, pb_block_set(&(self)->ordinary.block[0],		\
+				  "online_kernel"));			\
+} while (0)
+
+static long count_in(const struct pb_block *block, const char *mem, long pages)
+{
+	long i, in = 0;
+
+	for (i = 0; i < pages; i++)
+		in += pb_block_has(block, pb_pfn(mem + i * getpagesize()));
+	return in;
+}
+
+static void touch(char *mem, long pages)
+{
+	long i;
+
+	for (i = 0; i < pages; i++)
+		mem[i * getpagesize()] = i;
+}
+
+TEST_F_TIMEOUT(fallback, movable_requests_take_hotremove_first, 300)
+{
+	const long pages = pb_block_pages() / 4;
+	long in_hot, in_ordinary;
+	char *mem;
+
+	ASSERT_BOTH_KINDS(self);
+	pb_fold_counters();
+	ASSERT_GT(pb_zoneinfo(self->nid, NULL, "nr_free_hotremove"),
+		  pages + SLACK_PAGES);
+	ASSERT_GT(pb_zoneinfo(self->nid, NULL, "nr_free_pages") -
+		  pb_zoneinfo(self->nid, NULL, "nr_free_hotremove"),
+		  pages + SLACK_PAGES);
+
+	mem = pb_mmap_node(pages * getpagesize(), self->nid);
+	ASSERT_NE(MAP_FAILED, mem);
+	touch(mem, pages);
+	in_hot = count_in(&self->hot.block[0], mem, pages);
+	in_ordinary = count_in(&self->ordinary.block[0], mem, pages);
+	TH_LOG("of %ld pages: hotremove %ld, ordinary %ld", pages, in_hot,
+	       in_ordinary);
+	/* What was on per-CPU lists before may be ordinary */
+	EXPECT_GE(in_hot, pages - SLACK_PAGES / 2);
+}
+
+TEST_F_TIMEOUT(fallback, movable_requests_go_on_when_hotremove_is_full, 300)
+{
+	const long block = pb_block_pages(), pages = block + block / 2;
+	long in_hot, in_ordinary;
+	char *mem;
+
+	ASSERT_BOTH_KINDS(self);
+	mem = pb_mmap_node(pages * getpagesize(), self->nid);
+	ASSERT_NE(MAP_FAILED, mem);
+	touch(mem, pages);
+	in_hot = count_in(&self->hot.block[0], mem, pages);
+	in_ordinary = count_in(&self->ordinary.block[0], mem, pages);
+	TH_LOG("of %ld pages: hotremove %ld, ordinary %ld", pages, in_hot,
+	       in_ordinary);
+	EXPECT_GE(in_hot, block * 9 / 10);
+	EXPECT_GE(in_ordinary, block / 4);
+}
+
+TEST_F_TIMEOUT(fallback, huge_pages_come_from_hotremove, 300)
+{
+	size_t huge = pb_huge_bytes();
+	long pages, in_hot;
+	uint64_t flags = 0;
+	char *area, *mem;
+
+	if (!huge || huge > pb_block_bytes() / 8)
+		SKIP(return, "need transparent huge pages of 1/8 block or less, have %zu bytes",
+		     huge);
+	ASSERT_BOTH_KINDS(self);
+	pages = 4 * huge / getpagesize();
+	area = pb_mmap_node(5 * huge, self->nid);
+	ASSERT_NE(MAP_FAILED, area);
+	mem = (char *)(((uintptr_t)area + huge - 1) & ~(huge - 1));
+	ASSERT_EQ(0, madvise(mem, 4 * huge, MADV_HUGEPAGE));
+	touch(mem, pages);
+	ASSERT_EQ(0, pb_page_flags(pb_pfn(mem), &flags));
+	ASSERT_TRUE(flags & PB_KPF_THP) TH_LOG("no huge page at that address");
+	in_hot = count_in(&self->hot.block[0], mem, pages);
+	EXPECT_EQ(pages, in_hot);
+}
+
+/*
+ * More than the ordinary block can hold: the rest has to come from another
+ * node, and hotremove memory stays as free as it was.
+ */
+TEST_F_TIMEOUT(fallback, unmovable_requests_never_take_hotremove, 300)
+{
+	long before, after, foreign, slab;
+	struct pb_pipes pipes;
+
+	ASSERT_BOTH_KINDS(self);
+	pb_fold_counters();
+	before = pb_zoneinfo(self->nid, NULL, "nr_free_hotremove");
+	ASSERT_GT(before, SLACK_PAGES);
+	foreign = pb_numastat(self->nid, "numa_foreign");
+
+	ASSERT_EQ(0, pb_prefer_node(self->nid));
+	ASSERT_EQ(0, pb_pipes_fill(&pipes, pb_block_bytes() * 3 / 2));
+	ASSERT_EQ(0, pb_prefer_node(-1));
+	pb_fold_counters();
+
+	/* They asked this node until it had nothing for them */
+	EXPECT_GT(pb_numastat(self->nid, "numa_foreign") - foreign,
+		  (long)pb_block_pages() / 4);
+	after = pb_zoneinfo(self->nid, NULL, "nr_free_hotremove");
+	TH_LOG("%zu MiB of pipes, free hotremove pages %ld -> %ld",
+	       pipes.bytes >> 20, before, after);
+	EXPECT_GE(after, before - SLACK_PAGES);
+	slab = pb_count_flags(&self->hot.block[0],
+			      PB_KPF_SLAB | PB_KPF_PGTABLE);
+	EXPECT_EQ(0, slab);
+	pb_pipes_free(&pipes);
+}
+
+/*
+ * The debug module's allocations: what the kernel itself may ask for, at the
+ * orders where the paths part (per-CPU list, THP's per-CPU list, buddy).
+ */
+static const struct request {
+	const char *gfp;
+	bool may;		/* be served from hotremove */
+} requests[] = {
+	{ "unmovable",	 false },
+	{ "reclaimable", false },
+	{ "highatomic",	 false },
+	{ "user",	 false },
+	{ "movable",	 true },
+};
+
+/* How many of the held allocations the module sees in hotremove blocks */
+static long held_in_hotremove(char *all, size_t len)
+{
+	char *line, *save, text[8192];
+	long n, sum = 0;
+
+	if (pb_read(ALLOC, all, len))
+		return -1;
+	snprintf(text, sizeof(text), "%s", all);
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *at = strcasestr(line, "hotremove");
+
+		if (at && sscanf(at + strlen("hotremove"), "%*[ =:]%ld", &n) == 1)
+			sum += n;
+	}
+	return sum;
+}
+
+TEST_F_TIMEOUT(fallback, each_request_kind_keeps_the_rule_at_every_order, 300)
+{
+	static const int orders[] = { 0, 1, 3, 9 };
+	char cmd[64], text[8192];
+	unsigned int i, j;
+	long held;
+	int ret;
+
+	if (access(ALLOC, W_OK))
+		SKIP(return, "need " ALLOC " of pageblock_debug.ko, have none");
+	ASSERT_BOTH_KINDS(self);
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		for (j = 0; j < ARRAY_SIZE(orders); j++) {
+			snprintf(cmd, sizeof(cmd), "%d %d %s node=%d",
+				 orders[j], 512 >> orders[j] ?: 4,
+				 requests[i].gfp, self->nid);
+			ret = pb_write(ALLOC, cmd);
+			ASSERT_EQ(0, ret)
+				TH_LOG("'%s': %s", cmd, strerror(-ret));
+			held = held_in_hotremove(text, sizeof(text));
+			ASSERT_EQ(0, pb_write(ALLOC, "free"));
+			if (requests[i].may) {
+				EXPECT_GT(held, 0)
+					TH_LOG("'%s' took none: %s", cmd, text);
+			} else {
+				EXPECT_EQ(0, held)
+					TH_LOG("'%s' took some: %s", cmd, text);
+			}
+		}
+	}
+}
+
+TEST_HARNESS_MAIN

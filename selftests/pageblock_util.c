@@ -1,0 +1,975 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the pageblock selftests share; see pageblock_util.h
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <numaif.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pageblock_util.h"
+
+#define PB_VMREQ	"/opt/pageblock/vmreq"
+#define PB_PAGE_OWNER	"/sys/kernel/debug/page_owner"
+
+/* Time and text files */
+
+double pb_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+void pb_msleep(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, (ms % 1000) * 1000000L };
+
+	while (nanosleep(&ts, &ts) && errno == EINTR)
+		;
+}
+
+long pb_env(const char *name, long def)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtol(text, NULL, 0) : def;
+}
+
+/* How much slower than a real machine this one is: 5 when emulated */
+int pb_timeout_mul(void)
+{
+	long mul = pb_env("TIMEOUT_MUL", 1);
+
+	return mul > 0 ? mul : 1;
+}
+
+int pb_read(const char *path, char *buf, size_t len)
+{
+	size_t have = 0;
+	ssize_t got;
+	int fd;
+
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	while (have < len - 1) {
+		got = read(fd, buf + have, len - 1 - have);
+		if (got < 0) {
+			got = -errno;
+			close(fd);
+			return got;
+		}
+		if (!got)
+			break;
+		have += got;
+	}
+	close(fd);
+	while (have && isspace((unsigned char)buf[have - 1]))
+		have--;
+	buf[have] = '\0';
+	return 0;
+}
+
+int pb_write(const char *path, const char *text)
+{
+	int fd, ret = 0;
+
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int pb_save(struct pb_saved *saved, const char *path)
+{
+	int ret;
+
+	snprintf(saved->path, sizeof(saved->path), "%s", path);
+	ret = pb_read(path, saved->value, sizeof(saved->value));
+	if (ret)
+		saved->path[0] = '\0';
+	return ret;
+}
+
+int pb_restore(struct pb_saved *saved)
+{
+	if (!saved->path[0])
+		return 0;
+	return pb_write(saved->path, saved->value);
+}
+
+/* Memory blocks and nodes */
+
+unsigned long pb_block_bytes(void)
+{
+	static unsigned long bytes;
+	char buf[32];
+
+	if (!bytes && !pb_read(PB_SYS_MEMORY "/block_size_bytes", buf,
+			       sizeof(buf)))
+		bytes = strtoul(buf, NULL, 16);
+	return bytes;
+}
+
+unsigned int pb_block_mb(void)
+{
+	return pb_block_bytes() >> 20;
+}
+
+unsigned long pb_block_pages(void)
+{
+	return pb_block_bytes() / sysconf(_SC_PAGESIZE);
+}
+
+static int pb_cmp_block(const void *a, const void *b)
+{
+	const struct pb_block *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* The memory<id> entries of @dir, sorted */
+static int pb_scan_blocks(const char *dir, struct pb_block *block, int max)
+{
+	struct dirent *ent;
+	unsigned int id;
+	int nr = 0;
+	DIR *d;
+
+	d = opendir(dir);
+	if (!d)
+		return -errno;
+	while ((ent = readdir(d))) {
+		if (sscanf(ent->d_name, "memory%u", &id) != 1)
+			continue;
+		if (nr == max) {
+			closedir(d);
+			return -ERANGE;
+		}
+		block[nr].id = id;
+		block[nr].start_pfn = id * pb_block_pages();
+		block[nr].end_pfn = (id + 1UL) * pb_block_pages();
+		nr++;
+	}
+	closedir(d);
+	qsort(block, nr, sizeof(*block), pb_cmp_block);
+	return nr;
+}
+
+int pb_all_blocks(struct pb_block *block, int max)
+{
+	return pb_scan_blocks(PB_SYS_MEMORY, block, max);
+}
+
+int pb_node_blocks(int nid, struct pb_block *block, int max)
+{
+	char dir[64];
+	int nr;
+
+	snprintf(dir, sizeof(dir), PB_SYS_NODE "/node%d", nid);
+	nr = pb_scan_blocks(dir, block, max);
+	return nr == -ENOENT ? 0 : nr;
+}
+
+int pb_block_get(const struct pb_block *block, const char *file, char *buf,
+		 size_t len)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), PB_SYS_MEMORY "/memory%u/%s", block->id,
+		 file);
+	return pb_read(path, buf, len);
+}
+
+int pb_block_set(const struct pb_block *block, const char *state)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), PB_SYS_MEMORY "/memory%u/state",
+		 block->id);
+	return pb_write(path, state);
+}
+
+bool pb_block_is(const struct pb_block *block, const char *file,
+		 const char *want)
+{
+	char buf[64];
+
+	return !pb_block_get(block, file, buf, sizeof(buf)) &&
+	       !strcmp(buf, want);
+}
+
+bool pb_block_has(const struct pb_block *block, unsigned long pfn)
+{
+	return pfn >= block->start_pfn && pfn < block->end_pfn;
+}
+
+/*
+ * The node that takes hot-added memory: PB_NODE, or the last possible one.
+ * Firmware gives the hot-pluggable address range to that node.
+ */
+int pb_target_node(void)
+{
+	char buf[128], *last;
+
+	if (getenv("PB_NODE"))
+		return pb_env("PB_NODE", 0);
+	if (pb_read(PB_SYS_NODE "/possible", buf, sizeof(buf)))
+		return 0;
+	last = buf + strlen(buf);
+	while (last > buf && isdigit((unsigned char)last[-1]))
+		last--;
+	return atoi(last);
+}
+
+int pb_node_has_memory(int nid)
+{
+	return pb_node_vmstat(nid, "nr_free_pages") > 0;
+}
+
+/* Offlining in a child, so that it can be given up by a signal */
+
+pid_t pb_offline_start(const struct pb_block *block)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid)
+		_exit(-pb_block_set(block, "offline"));
+	return pid < 0 ? -errno : pid;
+}
+
+/*
+ * Wait for pb_offline_start()'s child. After @ms it gets SIGTERM, which an
+ * offline that only waits for a page obeys; -ETIMEDOUT then. -EDEADLK: it
+ * did not even die by SIGKILL, so it spins in the kernel.
+ */
+int pb_offline_wait(pid_t pid, unsigned int ms, double *took)
+{
+	double start = pb_now(), end = start + ms / 1000.0;
+	int status, sig = 0;
+
+	for (;;) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			break;
+		if (pb_now() < end) {
+			pb_msleep(2);
+			continue;
+		}
+		if (sig == SIGKILL)
+			return -EDEADLK;
+		sig = sig ? SIGKILL : SIGTERM;
+		kill(pid, sig);
+		end = pb_now() + 3.0 * pb_timeout_mul();
+	}
+	if (took)
+		*took = pb_now() - start;
+	if (sig)
+		return -ETIMEDOUT;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+int pb_offline(const struct pb_block *block, unsigned int ms, double *took)
+{
+	pid_t pid = pb_offline_start(block);
+
+	return pid < 0 ? pid : pb_offline_wait(pid, ms, took);
+}
+
+/* Wait until somebody's offline of @block has begun */
+bool pb_going_offline(const struct pb_block *block)
+{
+	double end = pb_now() + 5.0 * pb_timeout_mul();
+
+	while (pb_now() < end) {
+		if (pb_block_is(block, "state", "going-offline"))
+			return true;
+		pb_msleep(5);
+	}
+	return false;
+}
+
+/* The host of the VM */
+
+static const char *pb_vmreq(void)
+{
+	const char *path = getenv("PB_VMREQ");
+
+	return path ? path : PB_VMREQ;
+}
+
+bool pb_host(void)
+{
+	char reply[128];
+
+	if (getenv("PB_HOST") && !pb_env("PB_HOST", 0))
+		return false;
+	if (access(pb_vmreq(), X_OK))
+		return false;
+	return !pb_host_request(reply, sizeof(reply), "query pb-none");
+}
+
+/* One request; @reply gets the host's line. -EIO: the host said err */
+int pb_host_request(char *reply, size_t len, const char *fmt, ...)
+{
+	char cmd[256];
+	int n, status;
+	va_list ap;
+	FILE *f;
+
+	n = snprintf(cmd, sizeof(cmd), "exec %s ", pb_vmreq());
+	va_start(ap, fmt);
+	vsnprintf(cmd + n, sizeof(cmd) - n, fmt, ap);
+	va_end(ap);
+
+	reply[0] = '\0';
+	fflush(NULL);
+	f = popen(cmd, "r");
+	if (!f)
+		return -errno;
+	if (fgets(reply, len, f))
+		reply[strcspn(reply, "\n")] = '\0';
+	status = pclose(f);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		return -ENODEV;
+	return WEXITSTATUS(status) ? -EIO : 0;
+}
+
+/*
+ * Let the host plug @mb MiB into @nid and wait for the memory blocks. @tag
+ * only has to be unique within this program's run.
+ */
+int pb_hotadd(struct pb_dimm *dimm, const char *tag, unsigned int mb, int nid)
+{
+	static struct pb_block before[PB_SCAN_BLOCKS], now[PB_SCAN_BLOCKS];
+	double end = pb_now() + 20.0 * pb_timeout_mul();
+	int nr_before, nr, want, i, j, ret;
+	char reply[128];
+
+	want = (mb * 1024UL * 1024UL) / pb_block_bytes();
+	if (!want || want > PB_MAX_BLOCKS)
+		return -ERANGE;
+	nr_before = pb_node_blocks(nid, before, PB_SCAN_BLOCKS);
+	if (nr_before < 0)
+		return nr_before;
+
+	memset(dimm, 0, sizeof(*dimm));
+	dimm->nid = nid;
+	snprintf(dimm->id, sizeof(dimm->id), "t%d-%.16s", getpid(), tag);
+	ret = pb_host_request(reply, sizeof(reply), "add %s %u %d", dimm->id,
+			      mb, nid);
+	if (ret) {
+		fprintf(stderr, "# host, add %s %u %d: %s\n", dimm->id, mb,
+			nid, reply);
+		dimm->id[0] = '\0';
+		return ret;
+	}
+
+	do {
+		nr = pb_node_blocks(nid, now, PB_SCAN_BLOCKS);
+		if (nr < 0)
+			return nr;
+		dimm->nr = 0;
+		for (i = 0; i < nr; i++) {
+			for (j = 0; j < nr_before; j++)
+				if (now[i].id == before[j].id)
+					break;
+			if (j == nr_before && dimm->nr < PB_MAX_BLOCKS)
+				dimm->block[dimm->nr++] = now[i];
+		}
+		if (dimm->nr == want)
+			return 0;
+		pb_msleep(20);
+	} while (pb_now() < end);
+	return -ETIMEDOUT;
+}
+
+/* Offline what is still online, unplug the DIMM, wait until it is gone */
+int pb_hotdel(struct pb_dimm *dimm)
+{
+	double end;
+	char reply[128], buf[32];
+	int i, ret, left;
+
+	if (!dimm->id[0])
+		return 0;
+	for (i = 0; i < dimm->nr; i++) {
+		if (pb_block_is(&dimm->block[i], "state", "offline"))
+			continue;
+		ret = pb_offline(&dimm->block[i], 15000 * pb_timeout_mul(),
+				 NULL);
+		if (ret)
+			return ret;
+	}
+	ret = pb_host_request(reply, sizeof(reply), "del %s", dimm->id);
+	if (ret) {
+		fprintf(stderr, "# host, del %s: %s\n", dimm->id, reply);
+		return ret;
+	}
+	end = pb_now() + 20.0 * pb_timeout_mul();
+	do {
+		for (i = left = 0; i < dimm->nr; i++)
+			left += !pb_block_get(&dimm->block[i], "state", buf,
+					      sizeof(buf));
+		if (!left) {
+			dimm->id[0] = '\0';
+			return 0;
+		}
+		pb_msleep(20);
+	} while (pb_now() < end);
+	return -ETIMEDOUT;
+}
+
+/* Counters */
+
+/* The number behind "<name>" or "<name>:" at the start of a line */
+static long pb_file_value(const char *path, const char *name)
+{
+	char line[256], key[64];
+	long value, ret = -ENOENT;
+	FILE *f;
+
+	f = fopen(path, "r");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " %63[^: \t]%*[: \t]%ld", key, &value) != 2)
+			continue;
+		if (!strcmp(key, name)) {
+			ret = value;
+			break;
+		}
+	}
+	fclose(f);
+	return ret;
+}
+
+long pb_vmstat(const char *name)
+{
+	return pb_file_value("/proc/vmstat", name);
+}
+
+long pb_node_vmstat(int nid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), PB_SYS_NODE "/node%d/vmstat", nid);
+	return pb_file_value(path, name);
+}
+
+long pb_numastat(int nid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), PB_SYS_NODE "/node%d/numastat", nid);
+	return pb_file_value(path, name);
+}
+
+/* In kilobytes, as the file says it */
+long pb_meminfo(const char *name)
+{
+	return pb_file_value("/proc/meminfo", name);
+}
+
+/* @name as printed, e.g. "managed" or "nr_free_pages"; @zone may be NULL */
+long pb_zoneinfo(int nid, const char *zone, const char *name)
+{
+	char line[256], key[64], z[16];
+	bool in_zone = false, any = false;
+	long value, sum = 0;
+	int n;
+	FILE *f;
+
+	f = fopen("/proc/zoneinfo", "r");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Node %d, zone %15s", &n, z) == 2) {
+			in_zone = n == nid && (!zone || !strcmp(z, zone));
+			continue;
+		}
+		if (!in_zone || sscanf(line, " %63s %ld", key, &value) != 2)
+			continue;
+		if (!strcmp(key, name)) {
+			sum += value;
+			any = true;
+		}
+	}
+	fclose(f);
+	return any ? sum : -ENOENT;
+}
+
+/* Reading it folds every CPU's differences into the global counters */
+void pb_fold_counters(void)
+{
+	char buf[8];
+
+	pb_read("/proc/sys/vm/stat_refresh", buf, sizeof(buf));
+}
+
+/* Pages */
+
+/* Size of a transparent huge page, 0: none */
+unsigned long pb_huge_bytes(void)
+{
+	char buf[32];
+
+	if (pb_read("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", buf,
+		    sizeof(buf)))
+		return 0;
+	return strtoul(buf, NULL, 10);
+}
+
+/* 0 when @addr is not present (or we may not know: not root) */
+unsigned long pb_pfn(const void *addr)
+{
+	uint64_t entry = 0;
+	int fd;
+
+	fd = open("/proc/self/pagemap", O_RDONLY);
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry),
+		  (unsigned long)addr / sysconf(_SC_PAGESIZE) *
+		  sizeof(entry)) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry & (1ULL << 63) ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+int pb_page_flags(unsigned long pfn, uint64_t *flags)
+{
+	int fd, ret = 0;
+
+	fd = open("/proc/kpageflags", O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, flags, sizeof(*flags), pfn * sizeof(*flags)) !=
+	    sizeof(*flags))
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
+
+/* How many pages of @block have one of the flags in @any */
+long pb_count_flags(const struct pb_block *block, uint64_t any)
+{
+	unsigned long nr = block->end_pfn - block->start_pfn, i;
+	uint64_t *flags;
+	long count = 0;
+	int fd;
+
+	fd = open("/proc/kpageflags", O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	flags = calloc(nr, sizeof(*flags));
+	if (!flags) {
+		close(fd);
+		return -ENOMEM;
+	}
+	if (pread(fd, flags, nr * sizeof(*flags),
+		  block->start_pfn * sizeof(*flags)) !=
+	    (ssize_t)(nr * sizeof(*flags)))
+		count = -EIO;
+	for (i = 0; i < nr && count >= 0; i++)
+		count += !!(flags[i] & any);
+	free(flags);
+	close(fd);
+	return count;
+}
+
+/* Lines of the debug module's map in the range. -ENOENT: no module */
+int pb_map_read(unsigned long start_pfn, unsigned long end_pfn,
+		struct pb_map *map, int max)
+{
+	struct pb_map m;
+	char line[160];
+	int nr = 0;
+	FILE *f;
+
+	f = fopen(PB_DEBUGFS "/map", "r");
+	if (!f)
+		return -errno;
+	while (nr < max && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%li %d %15s %15s %d %lu/%lu",
+			   (long *)&m.pfn, &m.nid, m.zone, m.type, &m.isolated,
+			   &m.free, &m.total) != 7)
+			continue;
+		if (m.pfn >= start_pfn && m.pfn < end_pfn)
+			map[nr++] = m;
+	}
+	fclose(f);
+	return nr;
+}
+
+/* The type of the pageblock that @pfn is in */
+int pb_map_type(unsigned long pfn, char *type, size_t len)
+{
+	struct pb_map *map;
+	int nr, i, ret = -ENOENT, max = pb_block_pages();
+	unsigned long start = pfn / pb_block_pages() * pb_block_pages();
+
+	map = calloc(max, sizeof(*map));
+	if (!map)
+		return -ENOMEM;
+	nr = pb_map_read(start, start + pb_block_pages(), map, max);
+	if (nr < 0)
+		ret = nr;
+	for (i = 0; i < nr; i++) {
+		if (pfn < map[i].pfn || pfn >= map[i].pfn + map[i].total)
+			continue;
+		snprintf(type, len, "%s", map[i].type);
+		ret = 0;
+	}
+	free(map);
+	return ret;
+}
+
+/* 1 when every pageblock of @block has @type, 0 when not, or -errno */
+int pb_map_all_type(const struct pb_block *block, const char *type)
+{
+	int nr, i, max = pb_block_pages(), ret = 1;
+	struct pb_map *map;
+
+	map = calloc(max, sizeof(*map));
+	if (!map)
+		return -ENOMEM;
+	nr = pb_map_read(block->start_pfn, block->end_pfn, map, max);
+	if (nr <= 0)
+		ret = nr ? nr : -ENOENT;
+	for (i = 0; i < nr; i++)
+		if (strcasecmp(map[i].type, type))
+			ret = 0;
+	free(map);
+	return ret;
+}
+
+bool pb_owner_on(void)
+{
+	char buf[16];
+	int fd;
+	bool on;
+
+	fd = open(PB_PAGE_OWNER, O_RDONLY);
+	if (fd < 0)
+		return false;
+	on = read(fd, buf, sizeof(buf)) >= 0 || errno != EINVAL;
+	close(fd);
+	return on;
+}
+
+static int pb_owner_parse(char *rec, struct pb_owner *o)
+{
+	char *paren = strchr(rec, '('), *close_paren, *pfn, *comm;
+
+	memset(o, 0, sizeof(*o));
+	if (sscanf(rec, "Page allocated via order %u,", &o->order) != 1 ||
+	    !paren)
+		return -EPROTO;
+	close_paren = strchr(paren, ')');
+	pfn = strstr(rec, "\nPFN 0x");
+	if (!close_paren || !pfn || sscanf(pfn, "\nPFN 0x%lx", &o->pfn) != 1)
+		return -EPROTO;
+	snprintf(o->gfp, sizeof(o->gfp), "%.*s",
+		 (int)(close_paren - paren - 1), paren + 1);
+	/* GFP_HIGHUSER_MOVABLE, __GFP_MOVABLE: nothing else contains it */
+	o->movable = strstr(o->gfp, "MOVABLE");
+	comm = strchr(close_paren, '(');
+	if (comm && comm < pfn)
+		snprintf(o->comm, sizeof(o->comm), "%.*s",
+			 (int)strcspn(comm + 1, ")\n"), comm + 1);
+	return 0;
+}
+
+/*
+ * Calls @fn for each allocation in the range and stops when it returns
+ * non-zero. The file offset of page_owner is a pfn, so only the range is
+ * searched; each read() gives one record. Stacks are left out where the
+ * kernel can (mode=handle), because printing them takes most of the time.
+ * Returns the number of pages that have an owner.
+ */
+long pb_owner_walk(unsigned long start_pfn, unsigned long end_pfn,
+		   int (*fn)(const struct pb_owner *owner, void *arg),
+		   void *arg)
+{
+	struct pb_owner o;
+	char rec[4096];
+	long pages = 0;
+	ssize_t got;
+	int fd;
+
+	fd = open(PB_PAGE_OWNER, O_RDWR);
+	if (fd >= 0) {
+		/* 2nd best: an older kernel prints the stacks as well */
+		if (write(fd, "mode=handle", 11) < 0 && errno != EINVAL)
+			goto fail;
+	} else {
+		fd = open(PB_PAGE_OWNER, O_RDONLY);
+		if (fd < 0)
+			return -errno;
+	}
+	if (lseek(fd, start_pfn, SEEK_SET) < 0)
+		goto fail;
+	for (;;) {
+		got = read(fd, rec, sizeof(rec) - 1);
+		if (got < 0)
+			goto fail;
+		if (!got)
+			break;
+		rec[got] = '\0';
+		if (pb_owner_parse(rec, &o)) {
+			errno = EPROTO;
+			goto fail;
+		}
+		if (o.pfn >= end_pfn)
+			break;
+		pages += 1L << o.order;
+		if (fn(&o, arg))
+			break;
+	}
+	close(fd);
+	return pages;
+fail:
+	pages = -errno;
+	close(fd);
+	return pages;
+}
+
+/* The whole record of one page, stack included */
+int pb_owner_stack(unsigned long pfn, char *buf, size_t len)
+{
+	ssize_t got;
+	int fd, ret = 0;
+
+	fd = open(PB_PAGE_OWNER, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	if (lseek(fd, pfn, SEEK_SET) < 0) {
+		ret = -errno;
+	} else {
+		got = read(fd, buf, len - 1);
+		if (got < 0)
+			ret = -errno;
+		buf[got > 0 ? got : 0] = '\0';
+	}
+	close(fd);
+	return ret;
+}
+
+/* Loads */
+
+/* Anonymous memory that can only come from @nid; nothing is touched yet */
+void *pb_mmap_node(size_t len, int nid)
+{
+	struct bitmask *mask = numa_allocate_nodemask();
+	void *p;
+
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p != MAP_FAILED) {
+		numa_bitmask_setbit(mask, nid);
+		if (mbind(p, len, MPOL_BIND, mask->maskp, mask->size + 1, 0)) {
+			munmap(p, len);
+			p = MAP_FAILED;
+		}
+	}
+	numa_free_nodemask(mask);
+	return p;
+}
+
+/* This task's allocations, kernel ones too, try @nid first; -1: as before */
+int pb_prefer_node(int nid)
+{
+	struct bitmask *mask = numa_allocate_nodemask();
+	int ret;
+
+	if (nid < 0) {
+		ret = set_mempolicy(MPOL_DEFAULT, NULL, 0);
+	} else {
+		numa_bitmask_setbit(mask, nid);
+		ret = set_mempolicy(MPOL_PREFERRED, mask->maskp,
+				    mask->size + 1);
+	}
+	ret = ret ? -errno : 0;
+	numa_free_nodemask(mask);
+	return ret;
+}
+
+/*
+ * One anonymous page of @nid in a pipe. Without SPLICE_F_GIFT the pipe only
+ * takes a reference, a short-term one: nothing moves the page away first.
+ */
+int pb_hold_page(struct pb_hold *hold, int nid)
+{
+	struct iovec iov = { .iov_len = getpagesize() };
+
+	hold->page = pb_mmap_node(getpagesize(), nid);
+	if (hold->page == MAP_FAILED)
+		return -ENOMEM;
+	memset(hold->page, 0x5a, getpagesize());
+	if (pipe(hold->pipe))
+		return -errno;
+	iov.iov_base = hold->page;
+	if (vmsplice(hold->pipe[1], &iov, 1, 0) != getpagesize())
+		return -errno;
+	hold->pfn = pb_pfn(hold->page);
+	return hold->pfn ? 0 : -EPERM;
+}
+
+/*
+ * Lets go of the reference; the page stays mapped. Reading it out of the pipe
+ * does that: children forked meanwhile keep the pipe itself open.
+ */
+void pb_release_page(struct pb_hold *hold)
+{
+	char buf[getpagesize()];
+
+	if (read(hold->pipe[0], buf, getpagesize()) != getpagesize())
+		perror("# pipe with the held page");
+	close(hold->pipe[0]);
+	close(hold->pipe[1]);
+}
+
+/*
+ * Pages behind a pipe are the plainest unmovable pages that user space can
+ * ask for, and they follow the task's memory policy.
+ */
+int pb_pipes_fill(struct pb_pipes *pipes, size_t bytes)
+{
+	const int size = 1 << 20;
+	static char buf[1 << 16];
+	int i, max = bytes / size;
+	ssize_t put;
+
+	pipes->nr = 0;
+	pipes->bytes = 0;
+	pipes->fd = calloc(max, sizeof(*pipes->fd));
+	if (!pipes->fd)
+		return -ENOMEM;
+	for (i = 0; i < max; i++) {
+		if (pipe2(pipes->fd[i], O_NONBLOCK))
+			return -errno;
+		pipes->nr++;
+		if (fcntl(pipes->fd[i][1], F_SETPIPE_SZ, size) < 0)
+			return -errno;
+		while ((put = write(pipes->fd[i][1], buf, sizeof(buf))) > 0)
+			pipes->bytes += put;
+		if (put < 0 && errno != EAGAIN)
+			return -errno;
+	}
+	return 0;
+}
+
+void pb_pipes_free(struct pb_pipes *pipes)
+{
+	int i;
+
+	for (i = 0; i < pipes->nr; i++) {
+		close(pipes->fd[i][0]);
+		close(pipes->fd[i][1]);
+	}
+	free(pipes->fd);
+	pipes->fd = NULL;
+	pipes->nr = 0;
+}
+
+/* A directory on a file system whose page cache can be reclaimed, or NULL */
+const char *pb_disk_dir(void)
+{
+	static char dir[128];
+	char line[512], mnt[128], type[32];
+	FILE *f;
+
+	if (dir[0])
+		return dir;
+	if (getenv("PB_DISK_DIR")) {
+		snprintf(dir, sizeof(dir), "%s", getenv("PB_DISK_DIR"));
+		return dir;
+	}
+	f = fopen("/proc/mounts", "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %127s %31s", mnt, type) != 2)
+			continue;
+		if (!strcmp(type, "ext4") || !strcmp(type, "xfs") ||
+		    !strcmp(type, "btrfs"))
+			snprintf(dir, sizeof(dir), "%s", mnt);
+	}
+	if (f)
+		fclose(f);
+	if (dir[0])
+		return dir;
+	snprintf(dir, sizeof(dir), "/tmp/pb-disk");
+	mkdir(dir, 0700);
+	if (!mount("/dev/vda", dir, "ext4", 0, NULL))
+		return dir;
+	dir[0] = '\0';
+	return NULL;
+}
+
+/* The kernel thread called @comm, or 0 */
+pid_t pb_kthread(const char *comm)
+{
+	char path[64], buf[64];
+	struct dirent *ent;
+	pid_t pid = 0;
+	DIR *d;
+
+	d = opendir("/proc");
+	while (d && (ent = readdir(d))) {
+		if (!isdigit((unsigned char)ent->d_name[0]))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.20s/comm", ent->d_name);
+		if (!pb_read(path, buf, sizeof(buf)) && !strcmp(buf, comm)) {
+			pid = atoi(ent->d_name);
+			break;
+		}
+	}
+	if (d)
+		closedir(d);
+	return pid;
+}
+
+/* CPU time in clock ticks, user and system */
+long pb_task_ticks(pid_t pid)
+{
+	char path[64], buf[512], *p;
+	unsigned long utime, stime;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (pb_read(path, buf, sizeof(buf)))
+		return -ESRCH;
+	p = strrchr(buf, ')');
+	if (!p || sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			 &utime, &stime) != 2)
+		return -EPROTO;
+	return utime + stime;
+}
+
+/* How often it went to sleep by itself: one more for each time it was woken */
+long pb_task_switches(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return pb_file_value(path, "voluntary_ctxt_switches");
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the pageblock selftests share: memory blocks, hot-add through the host
+ * of a VM, counters, and readers that say where a page is and whose it is.
+ *
+ * Every function that can fail returns 0 (or a value >= 0) or -errno; none of
+ * them decides about the test. pfn ranges are half-open: [start, end).
+ */
+#ifndef __PAGEBLOCK_UTIL_H
+#define __PAGEBLOCK_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PB_SYS_MEMORY	"/sys/devices/system/memory"
+#define PB_SYS_NODE	"/sys/devices/system/node"
+#define PB_DEBUGFS	"/sys/kernel/debug/pageblock"
+#define PB_MAX_BLOCKS	64	/* of one DIMM of ours */
+#define PB_SCAN_BLOCKS	4096	/* of the whole system */
+
+/* Bits of /proc/kpageflags, as in linux/kernel-page-flags.h */
+#define PB_KPF_SLAB	(1ULL << 7)
+#define PB_KPF_BUDDY	(1ULL << 10)
+#define PB_KPF_THP	(1ULL << 22)
+#define PB_KPF_PGTABLE	(1ULL << 26)
+
+/* One memory block of sysfs, memory<id> */
+struct pb_block {
+	unsigned int id;
+	unsigned long start_pfn;
+	unsigned long end_pfn;
+};
+
+/* A DIMM that the host plugged in for us and the memory blocks it brought */
+struct pb_dimm {
+	char id[32];
+	int nid;
+	int nr;
+	struct pb_block block[PB_MAX_BLOCKS];
+};
+
+/* A sysfs or procfs value to put back */
+struct pb_saved {
+	char path[192];
+	char value[64];
+};
+
+/* One line of the debug module's map */
+struct pb_map {
+	unsigned long pfn;
+	int nid;
+	char zone[16];
+	char type[16];
+	int isolated;
+	unsigned long free;
+	unsigned long total;
+};
+
+/* What page_owner knows about one allocation */
+struct pb_owner {
+	unsigned long pfn;
+	unsigned int order;
+	bool movable;
+	char comm[32];
+	char gfp[160];
+};
+
+/* Unmovable pages of this process: pipes, filled to the brim */
+struct pb_pipes {
+	int nr;
+	int (*fd)[2];
+	size_t bytes;
+};
+
+/* A page with a short-term reference, which no migration gets past */
+struct pb_hold {
+	char *page;
+	unsigned long pfn;
+	int pipe[2];
+};
+
+/* Time and text files */
+double pb_now(void);
+void pb_msleep(unsigned int ms);
+int pb_timeout_mul(void);
+long pb_env(const char *name, long def);
+int pb_read(const char *path, char *buf, size_t len);
+int pb_write(const char *path, const char *text);
+int pb_save(struct pb_saved *saved, const char *path);
+int pb_restore(struct pb_saved *saved);
+
+/* Memory blocks and nodes */
+unsigned long pb_block_bytes(void);
+unsigned long pb_block_pages(void);
+int pb_all_blocks(struct pb_block *block, int max);
+int pb_node_blocks(int nid, struct pb_block *block, int max);
+int pb_block_get(const struct pb_block *block, const char *file, char *buf,
+		 size_t len);
+int pb_block_set(const struct pb_block *block, const char *state);
+bool pb_block_is(const struct pb_block *block, const char *file,
+		 const char *want);
+bool pb_block_has(const struct pb_block *block, unsigned long pfn);
+int pb_target_node(void);
+int pb_node_has_memory(int nid);
+
+/* Offlining in a child, so that it can be given up by a signal */
+pid_t pb_offline_start(const struct pb_block *block);
+int pb_offline_wait(pid_t pid, unsigned int ms, double *took);
+int pb_offline(const struct pb_block *block, unsigned int ms, double *took);
+bool pb_going_offline(const struct pb_block *block);
+
+/* The host of the VM */
+bool pb_host(void);
+int pb_host_request(char *reply, size_t len, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+unsigned int pb_block_mb(void);
+int pb_hotadd(struct pb_dimm *dimm, const char *tag, unsigned int mb, int nid);
+int pb_hotdel(struct pb_dimm *dimm);
+
+/* Counters: a missing one is -ENOENT */
+long pb_vmstat(const char *name);
+long pb_node_vmstat(int nid, const char *name);
+long pb_numastat(int nid, const char *name);
+long pb_meminfo(const char *name);
+long pb_zoneinfo(int nid, const char *zone, const char *name);
+void pb_fold_counters(void);
+
+/* Pages */
+unsigned long pb_huge_bytes(void);
+unsigned long pb_pfn(const void *addr);
+int pb_page_flags(unsigned long pfn, uint64_t *flags);
+long pb_count_flags(const struct pb_block *block, uint64_t any);
+int pb_map_read(unsigned long start_pfn, unsigned long end_pfn,
+		struct pb_map *map, int max);
+int pb_map_type(unsigned long pfn, char *type, size_t len);
+int pb_map_all_type(const struct pb_block *block, const char *type);
+bool pb_owner_on(void);
+long pb_owner_walk(unsigned long start_pfn, unsigned long end_pfn,
+		   int (*fn)(const struct pb_owner *owner, void *arg),
+		   void *arg);
+int pb_owner_stack(unsigned long pfn, char *buf, size_t len);
+
+/* Loads */
+void *pb_mmap_node(size_t len, int nid);
+int pb_prefer_node(int nid);
+int pb_hold_page(struct pb_hold *hold, int nid);
+void pb_release_page(struct pb_hold *hold);
+int pb_pipes_fill(struct pb_pipes *pipes, size_t bytes);
+void pb_pipes_free(struct pb_pipes *pipes);
+const char *pb_disk_dir(void);
+pid_t pb_kthread(const char *comm);
+long pb_task_ticks(pid_t pid);
+long pb_task_switches(pid_t pid);
+
+/*
+ * The feature under test is missing: that is a failure, not a skip. A kernel
+ * without online_hotremove answers -EINVAL, as to any unknown word.
+ */
+#define ASSERT_ONLINE_HOTREMOVE(block) do {				\
+	int __pb_err = pb_block_set(block, "online_hotremove");		\
+									\
+	ASSERT_EQ(0, __pb_err)						\
+		TH_LOG("online_hotremove of memory%u: %s%s",		\
+		       (block)->id, strerror(-__pb_err),		\
+		       __pb_err == -EINVAL ?				\
+		       " (this kernel lacks hotremove pageblocks)" : "");\
+} while (0)
+
+#endif /* __PAGEBLOCK_UTIL_H */
