@@ -63,10 +63,15 @@ kernel_source()
 	esac
 }
 
-# kernel_image base|patched
+# kernel_image base|patched: what QEMU boots. vmlinux needs no unpacking, and
+# CONFIG_PVH to be loaded.
 kernel_image()
 {
-	printf '%s\n' "$O/$1/arch/x86/boot/bzImage"
+	if grep -qs '^CONFIG_PVH=y' "$O/$1/.config"; then
+		printf '%s\n' "$O/$1/vmlinux"
+	else
+		printf '%s\n' "$O/$1/arch/x86/boot/bzImage"
+	fi
 }
 
 # kernel_env COMMAND...: the environment every kernel build runs in. Fixed
