@@ -41,6 +41,8 @@
 
 /* The offline has to end this long after the last reference has gone */
 #define RELEASE_MS	1000
+/* After that it is given up by a signal, for it would wait for ever */
+#define GIVE_UP_MS	5000
 
 FIXTURE(contended) {
 	struct pb_saved movable_gigantic;
@@ -273,6 +275,7 @@ static pid_t start_writer(const char *pool, int rounds)
 	pid = fork();
 	if (pid)
 		return pid;
+	pb_let_go_of_output();
 	while (rounds < 0 || rounds--)
 		if (pb_write(pool, "3") || pb_write(pool, "0"))
 			_exit(1);
@@ -359,7 +362,7 @@ TEST_F_TIMEOUT(contended, offline_ends_after_a_gigantic_page_writer_has_gone, 60
 		ASSERT_EQ(0, waitpid(off, NULL, WNOHANG));
 
 		pb_release_page(&self->hold);
-		ret = pb_offline_wait(off, 10000, &took);
+		ret = pb_offline_wait(off, GIVE_UP_MS, &took);
 		TH_LOG("round %d: %d refused isolations, offline %s %.3f s after the release (%d)",
 		       round, hits, ret ? "given up" : "ended", took, ret);
 		EXPECT_EQ(0x5a, self->hold.page[0]);
@@ -375,25 +378,102 @@ TEST_F_TIMEOUT(contended, offline_ends_after_a_gigantic_page_writer_has_gone, 60
 }
 
 /*
- * The writer goes on all the time. Last, because on an unfixed kernel it may
- * stay in the kernel for good and keep one CPU.
+ * Have the held page in block @at of the range: take the others away while it
+ * is allocated.
  */
-TEST_F_TIMEOUT(contended, offline_and_writer_both_end_while_contending, 600)
+static int hold_in_block(struct _test_data_contended *self, int at)
 {
-	int rounds = pb_env("PB_ROUNDS", 4), round, in_time = 0, hits, ret;
+	int i, ret;
+
+	for (i = 0; i < self->nr; i++) {
+		if (i == at || pb_block_is(&self->block[i], "state", "offline"))
+			continue;
+		ret = pb_offline(&self->block[i], GIVE_UP_MS, NULL);
+		if (ret)
+			return ret;
+	}
+	if (pb_block_is(&self->block[at], "state", "offline")) {
+		ret = pb_block_set(&self->block[at], "online_movable");
+		if (ret)
+			return ret;
+	}
+	ret = pb_hold_page(&self->hold, self->nid);
+	for (i = 0; i < self->nr && !ret; i++)
+		if (i != at)
+			ret = pb_block_set(&self->block[i], "online_movable");
+	self->held = at;
+	if (!ret && !pb_block_has(&self->block[at], self->hold.pfn))
+		ret = -ENXIO;
+	return ret;
+}
+
+/*
+ * Fills the range with pages that the writer has to move one by one, so that
+ * it is inside for a while once its isolation has worked.
+ */
+static pid_t start_filler(int nid)
+{
+	const size_t len = 128 << 20;
+	int ready[2];
+	pid_t pid;
+	char *p;
+
+	if (pipe(ready))
+		return -errno;
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		pb_let_go_of_output();
+		pb_prefer_node(nid);
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			_exit(1);
+		madvise(p, len, MADV_NOHUGEPAGE);
+		memset(p, 1, len);
+		close(ready[0]);
+		close(ready[1]);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	/* End of file: it has closed its end, or died */
+	while (read(ready[0], &p, 1) > 0)
+		;
+	close(ready[0]);
+	return pid;
+}
+
+/* @rounds of: offline of block @at held up, writer beside, release */
+static void contend(struct __test_metadata *_metadata,
+		    struct _test_data_contended *self, int at, int rounds)
+{
+	int round, in_time = 0, hits, ret, i;
 	bool writer_ended;
 	double took = 0;
-	pid_t off, writer;
+	pid_t off, writer, filler;
 
 	for (round = 0; round < rounds; round++) {
-		ASSERT_HOLD_PAGE(self);
+		ret = hold_in_block(self, at);
+		ASSERT_EQ(0, ret) TH_LOG("%s", strerror(-ret));
 		off = pb_offline_start(&self->block[self->held]);
 		ASSERT_GT(off, 0);
 		ASSERT_TRUE(pb_going_offline(&self->block[self->held]));
+		pb_msleep(200);
+		/* Gets nothing of the block that is isolated by now */
+		filler = start_filler(self->nid);
+		ASSERT_GT(filler, 0);
 		trace_clear(self->trace);
 		writer = start_writer(self->pool, -1);
 		ASSERT_GT(writer, 0);
-		pb_msleep(2000);
+		/* In the middle of the try after the first refused one */
+		hits = -1;
+		for (i = 0; i < 200 && hits < 1; i++) {
+			pb_msleep(10);
+			if (self->trace[0])
+				hits = trace_hits(self->trace);
+		}
+		pb_msleep(100);
 		hits = self->trace[0] ? trace_hits(self->trace) : -1;
 		EXPECT_NE(0, hits)
 			TH_LOG("round %d: the writer never met the isolated block",
@@ -401,8 +481,11 @@ TEST_F_TIMEOUT(contended, offline_and_writer_both_end_while_contending, 600)
 		ASSERT_EQ(0, waitpid(off, NULL, WNOHANG));
 
 		pb_release_page(&self->hold);
-		ret = pb_offline_wait(off, 10000, &took);
-		writer_ended = stop_writer(writer, 10000);
+		ret = pb_offline_wait(off, GIVE_UP_MS, &took);
+		kill(filler, SIGKILL);
+		waitpid(filler, NULL, 0);
+		/* May be killed in the middle of a page: let it finish that */
+		writer_ended = stop_writer(writer, 5000 * pb_timeout_mul());
 		TH_LOG("round %d: %d refused isolations, offline %s %.3f s after the release (%d), writer %s",
 		       round, hits, ret ? "given up" : "ended", took, ret,
 		       writer_ended ? "ended" : "spins in the kernel");
@@ -418,6 +501,22 @@ TEST_F_TIMEOUT(contended, offline_and_writer_both_end_while_contending, 600)
 	TH_LOG("%d of %d offlines ended within %d ms", in_time, rounds,
 	       RELEASE_MS);
 	EXPECT_EQ(rounds, in_time);
+}
+
+/* The writer goes on all the time, and the offline ends among its tries */
+TEST_F_TIMEOUT(contended, offline_ends_while_a_gigantic_page_writer_goes_on, 600)
+{
+	contend(_metadata, self, 0, pb_env("PB_ROUNDS", 4));
+}
+
+/*
+ * The same with the block at the end of the range: when that goes away under
+ * the writer, __alloc_contig_migrate_range() must notice. Last, because on an
+ * unfixed kernel the writer may stay in the kernel for good and keep one CPU.
+ */
+TEST_F_TIMEOUT(contended, writer_ends_when_the_tail_of_its_range_goes_offline, 600)
+{
+	contend(_metadata, self, self->nr - 1, pb_env("PB_ROUNDS", 4));
 }
 
 TEST_HARNESS_MAIN

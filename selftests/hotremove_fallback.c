@@ -194,21 +194,18 @@ static const struct request {
 	{ "movable",	 true },
 };
 
-/* How many of the held allocations the module sees in hotremove blocks */
-static long held_in_hotremove(char *all, size_t len)
+/* How many of the held allocations are in hotremove blocks; -1: unreadable */
+static long held_in_hotremove(char *text, size_t len)
 {
-	char *line, *save, text[8192];
-	long n, sum = 0;
+	static const char key[] = "type=hotremove count=";
+	const char *at = text;
+	long sum = 0;
 
-	if (pb_read(ALLOC, all, len))
+	if (pb_read(ALLOC, text, len))
 		return -1;
-	snprintf(text, sizeof(text), "%s", all);
-	for (line = strtok_r(text, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *at = strcasestr(line, "hotremove");
-
-		if (at && sscanf(at + strlen("hotremove"), "%*[ =:]%ld", &n) == 1)
-			sum += n;
+	while ((at = strcasestr(at, key))) {
+		at += strlen(key);
+		sum += strtol(at, NULL, 10);
 	}
 	return sum;
 }

@@ -286,8 +286,12 @@ TEST_F_TIMEOUT(owner, after_load_only_movable_requests_own_pages_of_hotremove_bl
 	self->load[2] = start_load(load_pipes, self->dir, 16 << 20, self->nid);
 	self->load[3] = start_load(load_forks, self->dir, 0, self->nid);
 	self->load[4] = start_load(load_sockets, self->dir, 1, self->nid);
-	for (i = 0; i < seconds; i++)
+	for (i = 0; i < seconds; i++) {
+		/* Whoever watches us wants to see that we live */
+		if (i && i % 30 == 0)
+			TH_LOG("%d of %ld s of load", i, seconds);
 		pb_msleep(1000);
+	}
 
 	/* What they hold stays, but nothing moves while we read */
 	for (i = 0; i < NR_LOADS; i++)

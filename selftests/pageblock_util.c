@@ -117,6 +117,19 @@ int pb_restore(struct pb_saved *saved)
 	return pb_write(saved->path, saved->value);
 }
 
+/*
+ * For a child that may stay in the kernel for good: whoever reads our output
+ * from a pipe would wait for its end as long.
+ */
+void pb_let_go_of_output(void)
+{
+	int fd = open("/dev/null", O_RDWR);
+
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
 /* Memory blocks and nodes */
 
 unsigned long pb_block_bytes(void)
@@ -254,8 +267,10 @@ pid_t pb_offline_start(const struct pb_block *block)
 
 	fflush(NULL);
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		pb_let_go_of_output();
 		_exit(-pb_block_set(block, "offline"));
+	}
 	return pid < 0 ? -errno : pid;
 }
 

@@ -89,6 +89,7 @@ long pb_env(const char *name, long def);
 int pb_read(const char *path, char *buf, size_t len);
 int pb_write(const char *path, const char *text);
 int pb_save(struct pb_saved *saved, const char *path);
+void pb_let_go_of_output(void);
 int pb_restore(struct pb_saved *saved);
 
 /* Memory blocks and nodes */
