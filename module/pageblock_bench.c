@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pageblock_bench.ko: what the page allocator's hot paths cost, in ticks of
+ * the time stamp counter. Under QEMU's "-icount shift=0" one tick is one guest
+ * instruction, exactly; the calibration lines show whether that holds here.
+ *
+ * Reading debugfs pageblock_bench/bench runs everything and prints
+ *
+ *	calibration <what> <instructions> <ticks>
+ *	bench <op> <gfp> <min> <median>
+ *
+ * in ticks per operation, two decimals. What makes two runs agree: one CPU,
+ * interrupts off around a sample (but for an operation that sleeps, which is
+ * so short that few samples meet a timer tick), warm-up until lists and batch
+ * sizes have settled, and the minimum and median of many samples.
+ */
+#include <linux/bitops.h>
+#include <linux/debugfs.h>
+#include <linux/gfp.h>
+#include <linux/kprobes.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/page-isolation.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/sort.h>
+#include <asm/msr.h>
+#include <asm/tsc.h>
+
+#undef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#define BENCH_SAMPLES	101
+#define BENCH_WARM_UP	16
+#define BENCH_BATCH	512
+#define BENCH_CONTIG	(SZ_8M >> PAGE_SHIFT)
+#define BENCH_NOPS	1000
+#define BENCH_LOOPS	10000
+
+struct bench_op;
+typedef int (*bench_fn)(const struct bench_op *op, gfp_t gfp);
+
+/**
+ * struct bench_op - one operation
+ * @name:	its name
+ * @fn:		does it @reps times, returns 0 or -ENOMEM
+ * @order:	order of the pages, where that varies
+ * @reps:	how often per sample
+ * @unit:	operations per repetition: pages, or pairs of alloc and free
+ * @sleeps:	needs interrupts, so cannot be kept free of them
+ * @one_gfp:	the request kind is no parameter of it
+ */
+struct bench_op {
+	const char *name;
+	bench_fn fn;
+	unsigned int order;
+	unsigned int reps;
+	unsigned int unit;
+	bool sleeps;
+	bool one_gfp;
+};
+
+/* Serialises runs and protects what follows. */
+static DEFINE_MUTEX(bench_lock);
+static struct page *bench_pages[BENCH_BATCH];
+static u64 bench_ticks[BENCH_SAMPLES];
+static unsigned long bench_contig_pfn;
+static void (*bench_drain_local_pages)(struct zone *zone);
+
+static int bench_pair(const struct bench_op *op, gfp_t gfp)
+{
+	struct page *page;
+	unsigned int i;
+
+	if (op->order)
+		gfp |= __GFP_COMP;
+	for (i = 0; i < op->reps; i++) {
+		page = alloc_pages(gfp, op->order);
+		if (!page)
+			return -ENOMEM;
+		__free_pages(page, op->order);
+	}
+	return 0;
+}
+
+/* Larger than any pcp batch: refills from and drains to the free lists. */
+static int bench_batch_drain(const struct bench_op *op, gfp_t gfp)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < BENCH_BATCH; i++) {
+		bench_pages[i] = alloc_pages(gfp, 0);
+		if (!bench_pages[i]) {
+			ret = -ENOMEM;
+			break;
+		}
+	}
+	while (i--)
+		__free_pages(bench_pages[i], 0);
+	bench_drain_local_pages(NULL);
+	return ret;
+}
+
+/* Orders 0 to 3 of three types at once, freed in another order. */
+static int bench_mixed(const struct bench_op *op, gfp_t unused)
+{
+	static const gfp_t gfps[] = {
+		GFP_KERNEL,
+		GFP_KERNEL | __GFP_RECLAIMABLE,
+		GFP_HIGHUSER_MOVABLE,
+	};
+	const unsigned int nr = 4 * ARRAY_SIZE(gfps);
+	unsigned int rep, i, order;
+	int ret = 0;
+
+	for (rep = 0; rep < op->reps && !ret; rep++) {
+		memset(bench_pages, 0, nr * sizeof(bench_pages[0]));
+		for (i = 0; i < nr; i++) {
+			order = i / ARRAY_SIZE(gfps);
+			bench_pages[i] = alloc_pages(gfps[i % ARRAY_SIZE(gfps)] |
+						     (order ? __GFP_COMP : 0),
+						     order);
+			if (!bench_pages[i])
+				ret = -ENOMEM;
+		}
+		for (i = 0; i < nr; i++) {
+			if (bench_pages[i])
+				__free_pages(bench_pages[i],
+					     i / ARRAY_SIZE(gfps));
+		}
+	}
+	return ret;
+}
+
+static int bench_contig(const struct bench_op *op, gfp_t gfp)
+{
+	unsigned long pfn = bench_contig_pfn;
+	int ret;
+
+	ret = alloc_contig_range(pfn, pfn + BENCH_CONTIG, ACR_FLAGS_NONE, gfp);
+	if (!ret)
+		free_contig_range(pfn, BENCH_CONTIG);
+	return ret;
+}
+
+static int bench_nothing(const struct bench_op *op, gfp_t gfp)
+{
+	return 0;
+}
+
+static int bench_nops(const struct bench_op *op, gfp_t gfp)
+{
+	asm volatile(".rept %c0\n\tnop\n.endr" : : "i" (BENCH_NOPS));
+	return 0;
+}
+
+static int bench_loop(const struct bench_op *op, gfp_t gfp)
+{
+	unsigned long n = BENCH_LOOPS;
+
+	asm volatile("1:\tdec %0\n\tjnz 1b" : "+r" (n) : : "cc");
+	return 0;
+}
+
+static const struct bench_op bench_empty = { .fn = bench_nothing };
+static const struct bench_op bench_cal_nops = { .fn = bench_nops };
+static const struct bench_op bench_cal_loop = { .fn = bench_loop };
+
+static const struct bench_op bench_ops[] = {
+	{ "order0_pcp", bench_pair, .order = 0, .reps = 64, .unit = 1 },
+	{ "order0_512_drain", bench_batch_drain, .reps = 1,
+	  .unit = BENCH_BATCH },
+	{ "order3", bench_pair, .order = 3, .reps = 64, .unit = 1 },
+	{ "order4", bench_pair, .order = 4, .reps = 64, .unit = 1 },
+	{ "order9", bench_pair, .order = 9, .reps = 16, .unit = 1 },
+	{ "mixed", bench_mixed, .reps = 8, .unit = 12, .one_gfp = true },
+	{ "contig_8mb", bench_contig, .reps = 1, .unit = 1, .sleeps = true },
+};
+
+static noinline int bench_sample(const struct bench_op *op, gfp_t gfp,
+				 u64 *ticks)
+{
+	unsigned long flags = 0;
+	u64 start;
+	int ret;
+
+	if (!op->sleeps)
+		local_irq_save(flags);
+	start = rdtsc();
+	ret = op->fn(op, gfp);
+	*ticks = rdtsc() - start;
+	if (!op->sleeps)
+		local_irq_restore(flags);
+	return ret;
+}
+
+static int bench_cmp(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Fills bench_ticks[] with sorted samples. */
+static int bench_samples(const struct bench_op *op, gfp_t gfp)
+{
+	int i, ret;
+
+	for (i = -BENCH_WARM_UP; i < BENCH_SAMPLES; i++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		ret = bench_sample(op, gfp, &bench_ticks[max(i, 0)]);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	sort(bench_ticks, BENCH_SAMPLES, sizeof(bench_ticks[0]), bench_cmp,
+	     NULL);
+	return 0;
+}
+
+static void bench_print_ticks(struct seq_file *m, u64 ticks,
+			      const struct bench_op *op)
+{
+	u64 hundredths = div_u64(ticks * 100, op->reps * op->unit);
+	u32 rest;
+
+	hundredths = div_u64_rem(hundredths, 100, &rest);
+	seq_printf(m, " %llu.%02u", hundredths, rest);
+}
+
+static int bench_run_op(struct seq_file *m, const struct bench_op *op,
+			const char *kind, gfp_t gfp, u64 empty)
+{
+	int ret = bench_samples(op, gfp);
+
+	if (ret) {
+		seq_printf(m, "error %s %s %d\n", op->name, kind, ret);
+		return ret == -EINTR ? ret : 0;
+	}
+	seq_printf(m, "bench %s %s", op->name, kind);
+	bench_print_ticks(m, bench_ticks[0] - empty, op);
+	bench_print_ticks(m, bench_ticks[BENCH_SAMPLES / 2] - empty, op);
+	seq_putc(m, '\n');
+	return 0;
+}
+
+/* Ticks that an empty sample takes; shows what a tick is. */
+static int bench_calibrate(struct seq_file *m, u64 *empty)
+{
+	int ret = bench_samples(&bench_empty, 0);
+
+	if (ret)
+		return ret;
+	*empty = bench_ticks[0];
+	seq_printf(m, "calibration empty 0 %llu\n", *empty);
+	ret = bench_samples(&bench_cal_nops, 0);
+	if (ret)
+		return ret;
+	seq_printf(m, "calibration nops %u %llu\n", BENCH_NOPS,
+		   bench_ticks[0] - *empty);
+	ret = bench_samples(&bench_cal_loop, 0);
+	if (ret)
+		return ret;
+	seq_printf(m, "calibration loop %u %llu\n", 2 * BENCH_LOOPS + 1,
+		   bench_ticks[0] - *empty);
+	return 0;
+}
+
+/* Two free pages of the largest order side by side, in movable blocks. */
+static unsigned long bench_find_contig(void)
+{
+	struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE);
+	unsigned long pfn, start;
+	struct zone *zone;
+
+	if (!page)
+		return 0;
+	zone = page_zone(page);
+	__free_page(page);
+
+	start = ALIGN(zone->zone_start_pfn, BENCH_CONTIG);
+	pfn = ALIGN_DOWN(zone_end_pfn(zone), BENCH_CONTIG);
+	while (pfn > start) {
+		unsigned long i, free = 0;
+
+		pfn -= BENCH_CONTIG;
+		for (i = pfn; i < pfn + BENCH_CONTIG; i += MAX_ORDER_NR_PAGES) {
+			page = pfn_to_online_page(i);
+			if (page && page_zone(page) == zone &&
+			    PageBuddy(page) &&
+			    page_private(page) == MAX_PAGE_ORDER)
+				free += MAX_ORDER_NR_PAGES;
+		}
+		if (free == BENCH_CONTIG)
+			return pfn;
+	}
+	return 0;
+}
+
+static int bench_run(struct seq_file *m)
+{
+	u64 empty;
+	int i, ret;
+
+	/* With interrupts off, an allocation must never have to reclaim. */
+	if (global_zone_page_state(NR_FREE_PAGES) << PAGE_SHIFT < SZ_256M)
+		return -ENOMEM;
+	bench_contig_pfn = bench_find_contig();
+	if (!bench_contig_pfn)
+		return -ENOMEM;
+
+	ret = bench_calibrate(m, &empty);
+	for (i = 0; i < ARRAY_SIZE(bench_ops) && !ret; i++) {
+		const struct bench_op *op = &bench_ops[i];
+
+		if (op->one_gfp) {
+			ret = bench_run_op(m, op, "all", 0, empty);
+			continue;
+		}
+		ret = bench_run_op(m, op, "kernel", GFP_KERNEL, empty);
+		if (!ret)
+			ret = bench_run_op(m, op, "movable",
+					   GFP_HIGHUSER_MOVABLE, empty);
+	}
+	return ret;
+}
+
+static int bench_show(struct seq_file *m, void *unused)
+{
+	cpumask_var_t before;
+	int ret;
+
+	if (!alloc_cpumask_var(&before, GFP_KERNEL))
+		return -ENOMEM;
+	if (mutex_lock_interruptible(&bench_lock)) {
+		free_cpumask_var(before);
+		return -ERESTARTSYS;
+	}
+	cpumask_copy(before, current->cpus_ptr);
+	ret = set_cpus_allowed_ptr(current, cpumask_of(0));
+	if (!ret) {
+		ret = bench_run(m);
+		WARN_ON(set_cpus_allowed_ptr(current, before));
+	}
+	mutex_unlock(&bench_lock);
+	free_cpumask_var(before);
+	return ret;
+}
+
+/* Room for all lines at once: seq_file would run it again otherwise. */
+static int bench_open(struct inode *inode, struct file *file)
+{
+	return single_open_size(file, bench_show, NULL, SZ_8K);
+}
+
+static const struct file_operations bench_fops = {
+	.owner		= THIS_MODULE,
+	.open		= bench_open,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+static struct dentry *bench_dir;
+
+/* The only function needed that is not exported; see symbols.c. */
+static int __init bench_init(void)
+{
+	struct kprobe kp = { .symbol_name = "drain_local_pages" };
+	int ret = register_kprobe(&kp);
+
+	if (ret) {
+		pr_err("kernel has no symbol %s\n", kp.symbol_name);
+		return ret;
+	}
+	bench_drain_local_pages = (void *)kp.addr;
+	unregister_kprobe(&kp);
+
+	bench_dir = debugfs_create_dir("pageblock_bench", NULL);
+	if (IS_ERR(bench_dir))
+		return PTR_ERR(bench_dir);
+	debugfs_create_file("bench", 0400, bench_dir, NULL, &bench_fops);
+	return 0;
+}
+
+static void __exit bench_exit(void)
+{
+	debugfs_remove(bench_dir);
+}
+
+module_init(bench_init);
+module_exit(bench_exit);
+MODULE_DESCRIPTION("Instruction counts of page allocator operations");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pageblock_debug: looks at the page allocator's free lists, pageblock flags
+ * and counters from outside, and compares them.
+ *
+ * blocks.c	pageblock flags and zones, safe against memory hotplug
+ * look.c	one pass over a zone under zone->lock: expected and found values
+ * audit.c	when a difference is a violation; periodic audit; log
+ * map.c	one line per pageblock, one line per zone
+ * alloc.c	held allocations
+ * isolate.c	isolation of pageblock ranges, and its ownership
+ * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
+ * symbols.c	kernel symbols that are not exported
+ *
+ * All pfn ranges are half-open: [start_pfn, end_pfn).
+ */
+#ifndef PAGEBLOCK_DEBUG_H
+#define PAGEBLOCK_DEBUG_H
+
+#undef pr_fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/debugfs.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/page-isolation.h>
+#include <linux/seq_file.h>
+
+#if !defined(CONFIG_SPARSEMEM) || !defined(CONFIG_MEMORY_HOTPLUG) || \
+	!defined(CONFIG_MEMORY_ISOLATION) || !defined(CONFIG_SMP)
+#error needs SPARSEMEM, MEMORY_HOTPLUG, MEMORY_ISOLATION and SMP
+#endif
+
+/* What an audit compares. pb_counter_name() gives the names users see. */
+enum pb_counter {
+	PB_FREE_PAGES,		/* NR_FREE_PAGES against all usable lists */
+	PB_FREE_PAGES_BLOCKS,	/* NR_FREE_PAGES_BLOCKS: >= pageblock_order */
+	PB_FREE_CMA,		/* NR_FREE_CMA_PAGES against the CMA lists */
+	PB_UNACCEPTED,		/* NR_UNACCEPTED against its list */
+	PB_FREE_HOTREMOVE,	/* NR_FREE_HOTREMOVE_PAGES, if there */
+	PB_FREE_MOVABLE_ONLY,	/* NR_FREE_MOVABLE_ONLY_PAGES, if there */
+	PB_FREE_ISOLATED,	/* NR_FREE_ISOLATED_PAGES, if there */
+	PB_FREE_HIGHATOMIC,	/* zone->nr_free_highatomic */
+	PB_ISOLATE_BLOCKS,	/* zone->nr_isolate_pageblock against flags */
+	PB_RESERVED_HIGHATOMIC,	/* zone->nr_reserved_highatomic, likewise */
+	PB_HOTREMOVE_PAGES,	/* zone->hotremove_pages, likewise, if there */
+	PB_LIST_TYPE,		/* pages on a list that is not their block's */
+	PB_LIST_CORRUPT,	/* free list entries that make no sense */
+	PB_OWN_ISOLATED,	/* our isolated blocks that somebody undid */
+	PB_OWN_FREE,		/* free pages taken out of our isolated blocks */
+	PB_NR_FREE,		/* free_area[0].nr_free, then one per order */
+	PB_NR_COUNTERS = PB_NR_FREE + NR_PAGE_ORDERS,
+};
+
+/**
+ * struct pb_zone_look - one zone as seen by one pass under zone->lock
+ * @expected:	what the free lists and the pageblock flags say
+ * @found:	what the counters say
+ * @transit:	added to @expected when the block in hotplug transit still counts
+ * @pfn:	first page of a list problem, 0 if none
+ * @complete:	the pass came to its end within the limit on holding the lock
+ * @hold_ns:	how long the lock was held
+ */
+struct pb_zone_look {
+	long expected[PB_NR_COUNTERS];
+	long found[PB_NR_COUNTERS];
+	long transit[PB_NR_COUNTERS];
+	unsigned long pfn;
+	bool complete;
+	u64 hold_ns;
+};
+
+/**
+ * struct pb_symbols - kernel functions and objects that are not exported
+ * @start_isolate_page_range:	mm/page_isolation.c
+ * @undo_isolate_page_range:	mm/page_isolation.c
+ * @boot_zonestats:		mm/page_alloc.c; shared by all empty zones
+ * @mem_hotplug_lock:		mm/memory_hotplug.c
+ */
+struct pb_symbols {
+	int (*start_isolate_page_range)(unsigned long start_pfn,
+					unsigned long end_pfn,
+					enum pb_isolate_mode mode);
+	void (*undo_isolate_page_range)(unsigned long start_pfn,
+					unsigned long end_pfn);
+	struct per_cpu_zonestat __percpu *boot_zonestats;
+	struct percpu_rw_semaphore *mem_hotplug_lock;
+};
+
+extern struct pb_symbols pb_sym;
+int pb_symbols_init(void);
+
+/* blocks.c */
+#define PB_TYPE(flags)		((flags) & PAGEBLOCK_MIGRATETYPE_MASK)
+#define PB_ISOLATED(flags)	(!!((flags) & PAGEBLOCK_ISO_MASK))
+
+/**
+ * struct pb_transit - the range that memory hotplug works on at this moment
+ * @start_pfn:	first page
+ * @end_pfn:	end; equal to @start_pfn when nothing is in transit
+ * @unknown:	the module was loaded in the middle of an operation
+ */
+struct pb_transit {
+	unsigned long start_pfn;
+	unsigned long end_pfn;
+	bool unknown;
+};
+
+int pb_blocks_init(void);
+void pb_blocks_exit(void);
+void pb_transit_get(struct pb_transit *transit);
+const char *pb_type_name(int type);
+unsigned long pb_block_flags(unsigned long pfn);
+struct zone *pb_page_zone(const struct page *page);
+struct zone *pb_first_zone(void);
+struct zone *pb_next_zone(struct zone *zone);
+unsigned long pb_block_free_pages(struct zone *zone, unsigned long start_pfn,
+				  unsigned long end_pfn);
+
+#define pb_for_each_zone(zone) \
+	for (zone = pb_first_zone(); zone; zone = pb_next_zone(zone))
+
+/* look.c */
+bool pb_look(struct zone *zone, struct pb_zone_look *look, u64 limit_ns);
+long pb_zone_stat(struct zone *zone, enum pb_counter counter);
+int pb_stat_item(enum pb_counter counter);
+unsigned long *pb_zone_field(struct zone *zone, enum pb_counter counter);
+const char *pb_counter_name(enum pb_counter counter);
+
+/* audit.c */
+int pb_audit_init(struct dentry *dir);
+void pb_audit_exit(void);
+
+/* map.c */
+void pb_map_init(struct dentry *dir);
+
+/* alloc.c */
+void pb_alloc_init(struct dentry *dir);
+void pb_alloc_exit(void);
+
+/* isolate.c */
+void pb_isolate_init(struct dentry *dir);
+void pb_isolate_exit(void);
+void pb_own_look(struct zone *zone, struct pb_zone_look *look);
+#ifdef PB_FAULTS
+int pb_own_fault(enum pb_counter c, long delta);
+#endif
+
+/* fault.c */
+#ifdef PB_FAULTS
+void pb_fault_init(struct dentry *dir);
+void pb_fault_exit(void);
+#else
+static inline void pb_fault_init(struct dentry *dir) { }
+static inline void pb_fault_exit(void) { }
+#endif
+
+/* main.c */
+#define PB_ARGS_LEN	80
+int pb_args(const char __user *ubuf, size_t count, char *buf, char **argv,
+	    int max);
+int pb_arg_node(const char *arg, int *nid);
+
+#endif /* PAGEBLOCK_DEBUG_H */
