@@ -10,40 +10,61 @@
  *   off the buddy allocator breaks this rule on purpose.)
  */
 #include <linux/mutex.h>
+#include <linux/percpu-rwsem.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <linux/xarray.h>
 #include "pageblock_debug.h"
 
 /* Serialises isolation and undo. */
 static DEFINE_MUTEX(pb_isolate_lock);
 
+/**
+ * struct pb_own_block - a block that is isolated and ours
+ * @free:	free pages when last seen
+ * @rcu:	looks may still see it when it is ours no more
+ */
+struct pb_own_block {
+	unsigned long free;
+	struct rcu_head rcu;
+};
+
 /*
- * Our blocks: number of the pageblock -> free pages when last seen. Entries
- * are there only while the block is isolated, so that a look under zone->lock,
- * which cannot take the mutex, is exact. Looks change values, never entries;
- * audits are serialised.
+ * By number of the pageblock; there only while the block is isolated, so that
+ * a look is exact. Looks come with zone->lock held and must not take the
+ * xarray's lock, under which memory is allocated: they rely on RCU.
  */
 static DEFINE_XARRAY(pb_own);
 
+static void pb_own_del(unsigned long start_pfn, unsigned long end_pfn)
+{
+	struct pb_own_block *block;
+	unsigned long pfn;
+
+	for (pfn = start_pfn; pfn < end_pfn; pfn += pageblock_nr_pages) {
+		block = xa_erase(&pb_own, pfn >> pageblock_order);
+		if (block)
+			kfree_rcu(block, rcu);
+	}
+}
+
 static int pb_own_add(unsigned long start_pfn, unsigned long end_pfn)
 {
+	struct pb_own_block *block;
 	unsigned long pfn;
 	int ret;
 
 	for (pfn = start_pfn; pfn < end_pfn; pfn += pageblock_nr_pages) {
-		ret = xa_err(xa_store(&pb_own, pfn >> pageblock_order,
-				      xa_mk_value(0), GFP_KERNEL));
-		if (ret)
+		block = kzalloc(sizeof(*block), GFP_KERNEL);
+		ret = block ? xa_err(xa_store(&pb_own, pfn >> pageblock_order,
+					      block, GFP_KERNEL)) : -ENOMEM;
+		if (ret) {
+			kfree(block);
+			pb_own_del(start_pfn, pfn);
 			return ret;
+		}
 	}
 	return 0;
-}
-
-static void pb_own_del(unsigned long start_pfn, unsigned long end_pfn)
-{
-	unsigned long pfn;
-
-	for (pfn = start_pfn; pfn < end_pfn; pfn += pageblock_nr_pages)
-		xa_erase(&pb_own, pfn >> pageblock_order);
 }
 
 static bool pb_own_all(unsigned long start_pfn, unsigned long end_pfn)
@@ -64,11 +85,12 @@ static bool pb_own_all(unsigned long start_pfn, unsigned long end_pfn)
  */
 void pb_own_look(struct zone *zone, struct pb_zone_look *look)
 {
-	unsigned long index, pfn, free, before;
-	void *entry;
+	struct pb_own_block *block;
+	unsigned long index, pfn, free;
 
 	lockdep_assert_held(&zone->lock);
-	xa_for_each(&pb_own, index, entry) {
+	guard(rcu)();
+	xa_for_each(&pb_own, index, block) {
 		pfn = index << pageblock_order;
 		/* Isolated memory cannot go offline, unless somebody undid it. */
 		if (!pfn_to_online_page(pfn) ||
@@ -78,14 +100,12 @@ void pb_own_look(struct zone *zone, struct pb_zone_look *look)
 		if (!PB_ISOLATED(pb_block_flags(pfn)))
 			continue;
 		look->found[PB_OWN_ISOLATED]++;
-		before = xa_to_value(entry);
 		free = pb_block_free_pages(zone, pfn, pfn + pageblock_nr_pages);
-		if (free < before) {
-			look->expected[PB_OWN_FREE] += before;
+		if (free < block->free) {
+			look->expected[PB_OWN_FREE] += block->free;
 			look->found[PB_OWN_FREE] += free;
 		}
-		xa_cmpxchg(&pb_own, index, entry, xa_mk_value(free),
-			   GFP_NOWAIT);
+		block->free = free;
 	}
 }
 
@@ -127,20 +147,20 @@ static int pb_fault_block(unsigned long pfn, enum pb_counter c, long delta)
 int pb_own_fault(enum pb_counter c, long delta)
 {
 	unsigned long index = 0, pfn;
+	struct pb_own_block *block;
 	struct zone *zone;
-	void *entry;
 
 	guard(mutex)(&pb_isolate_lock);
-	entry = xa_find(&pb_own, &index, ULONG_MAX, XA_PRESENT);
-	if (!entry)
+	block = xa_find(&pb_own, &index, ULONG_MAX, XA_PRESENT);
+	if (!block)
 		return -ENOENT;
-	if (c == PB_OWN_FREE)
-		return xa_err(xa_store(&pb_own, index,
-				xa_mk_value(xa_to_value(entry) + delta),
-				GFP_KERNEL));
 	pfn = index << pageblock_order;
 	zone = page_zone(pfn_to_page(pfn));
 	guard(spinlock_irqsave)(&zone->lock);
+	if (c == PB_OWN_FREE) {
+		block->free += delta;
+		return 0;
+	}
 	return pb_fault_block(pfn, c, delta);
 }
 #endif
@@ -184,7 +204,7 @@ static bool pb_range_in_one_zone(unsigned long start_pfn, unsigned long end_pfn)
 	return true;
 }
 
-static int pb_isolate(unsigned long start_pfn, unsigned long end_pfn)
+static int pb_isolate_range(unsigned long start_pfn, unsigned long end_pfn)
 {
 	int ret;
 
@@ -196,10 +216,23 @@ static int pb_isolate(unsigned long start_pfn, unsigned long end_pfn)
 	if (ret)
 		return ret;
 	ret = pb_own_add(start_pfn, end_pfn);
-	if (ret) {
-		pb_own_del(start_pfn, end_pfn);
+	if (ret)
 		pb_sym.undo_isolate_page_range(start_pfn, end_pfn);
-	}
+	return ret;
+}
+
+/*
+ * Keep the range from going offline between the check and the isolation, but
+ * do not wait for an offline attempt: isolating beside one is something to
+ * test. The blocks it works on are isolated already and give -EBUSY.
+ */
+static int pb_isolate(unsigned long start_pfn, unsigned long end_pfn)
+{
+	bool quiet = percpu_down_read_trylock(pb_sym.mem_hotplug_lock);
+	int ret = pb_isolate_range(start_pfn, end_pfn);
+
+	if (quiet)
+		percpu_up_read(pb_sym.mem_hotplug_lock);
 	return ret;
 }
 
@@ -291,7 +324,7 @@ void pb_isolate_exit(void)
 	xa_for_each(&pb_own, index, entry) {
 		unsigned long pfn = index << pageblock_order;
 
-		xa_erase(&pb_own, index);
+		pb_own_del(pfn, pfn + pageblock_nr_pages);
 		pb_sym.undo_isolate_page_range(pfn, pfn + pageblock_nr_pages);
 	}
 	xa_destroy(&pb_own);
