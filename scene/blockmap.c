@@ -94,15 +94,18 @@ void audit_start(unsigned int interval_ms)
 /** audit_report - one line with the sums, and the violations if any */
 void audit_report(void)
 {
-	unsigned long looks, violations, rechecks, hold;
+	unsigned long value, violations = 1;
 	FILE *f = pb_open("audit_stats");
+	char name[32];
 
-	if (fscanf(f, "looks %lu violations %lu rechecks %lu max_hold_us %lu",
-		   &looks, &violations, &rechecks, &hold) != 4)
-		scene_die(SCENE_ENV, "audit_stats has an unknown format");
+	printf("scene audit");
+	while (fscanf(f, "%31s %lu", name, &value) == 2) {
+		printf(" %s=%lu", name, value);
+		if (!strcmp(name, "violations"))
+			violations = value;
+	}
+	putchar('\n');
 	fclose(f);
-	printf("scene audit looks=%lu violations=%lu rechecks=%lu max_hold_us=%lu\n",
-	       looks, violations, rechecks, hold);
 	if (violations)
 		pb_copy("audit_log", "scene violation ");
 	fflush(stdout);

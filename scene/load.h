@@ -25,7 +25,8 @@ enum load_exit {
 };
 
 /**
- * struct load_status - what a load program tells while it runs
+ * struct load_status - what a load program and the driver tell each other
+ * @hurry: from the driver: nothing is being measured, do not nap
  * @ready: 0 during set-up, 1 once all data exists
  * @ops: operations since set-up
  * @written: bytes written with a pattern, set-up included
@@ -33,6 +34,7 @@ enum load_exit {
  * @mismatches: pieces of data that differed
  */
 struct load_status {
+	_Atomic uint64_t hurry;
 	_Atomic uint64_t ready;
 	_Atomic uint64_t ops;
 	_Atomic uint64_t written;
@@ -54,6 +56,7 @@ void load_die(const char *fmt, ...);
 unsigned long load_arg(int i, const char *name, unsigned long min,
 		       unsigned long max);
 const char *load_word(int i);
+int load_node(void);
 unsigned long load_random(unsigned long below);
 
 uint64_t pattern_key(uint64_t where, uint64_t generation);

@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "load.h"
 
 #define SEGMENT		(2UL << 20)
 #define HUGE_EACH	4
+#define PICKS		4
 
 static char *base;
 static unsigned long nr_segments;
@@ -47,6 +50,30 @@ static void drop(unsigned long seg)
 		load_die("free segment %lu: %s", seg, strerror(errno));
 }
 
+/* Does the segment begin on another node than the one that is preferred? */
+static bool elsewhere(unsigned long seg)
+{
+	void *page = base + seg * SEGMENT;
+	int node = -1;
+
+	if (load_node() < 0)
+		return false;
+	if (syscall(SYS_move_pages, 0, 1UL, &page, NULL, &node, 0))
+		load_die("node of segment %lu: %s", seg, strerror(errno));
+	return node != load_node();
+}
+
+/* Memory that lies elsewhere comes first: it is what refills the node */
+static unsigned long pick(void)
+{
+	unsigned long seg = load_random(nr_segments);
+	int i;
+
+	for (i = 0; i < PICKS && !elsewhere(seg); i++)
+		seg = load_random(nr_segments);
+	return seg;
+}
+
 static void set_up(unsigned long mb)
 {
 	size_t len = (mb << 20) + SEGMENT;
@@ -70,24 +97,19 @@ static void set_up(unsigned long mb)
 
 int main(int argc, char **argv)
 {
-	unsigned long seg;
+	unsigned long seg, what;
 
 	load_init(argc, argv, "MB", 1);
 	set_up(load_arg(0, "MB", 2, 1UL << 20));
 	load_ready();
 	while (load_running()) {
-		seg = load_random(nr_segments);
+		seg = pick();
 		check(seg);
-		switch (load_random(4)) {
-		case 0:
-		case 1:
+		what = elsewhere(seg) ? 0 : load_random(4);
+		if (what == 0)
 			drop(seg);
+		if (what <= 1)
 			fill(seg);
-			break;
-		case 2:
-			fill(seg);
-			break;
-		}
 		load_op();
 		load_pace();
 	}

@@ -211,11 +211,13 @@ static double wait_fill(double *pct, double *waited_ms)
 {
 	double begin = now_ms(), least;
 
+	loads_hurry(true);
 	while ((least = least_fill(pct)) < fill_pct &&
 	       now_ms() < begin + fill_s * 1e3) {
 		loads_alive();
 		nap_ms(SAMPLE_MS);
 	}
+	loads_hurry(false);
 	*waited_ms = now_ms() - begin;
 	return least;
 }

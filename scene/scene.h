@@ -68,6 +68,7 @@ void block_contents(unsigned long block);
 void loads_start(int node, int percent, const char *disk);
 bool loads_ready(void);
 void loads_alive(void);
+void loads_hurry(bool on);
 void loads_stop(void);
 
 #endif
