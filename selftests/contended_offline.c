@@ -16,15 +16,16 @@
  * reference goes, waits until a signal for test_pages_isolated() to succeed.
  * Worse when the writer goes on: it isolates the blocks itself, the offline
  * takes that for its own isolation and succeeds, and the writer walks a range
- * that is no longer there, in the kernel, for good.
+ * whose end is no longer there, in the kernel, until it is killed.
  *
- * Both tests only use sysfs. The first leaves an unfixed kernel usable, the
- * second does not, so it comes last.
+ * Everything is done through sysfs; a kprobe, where there are kprobes, only
+ * looks on.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ FIXTURE(contended) {
 	int held;		/* index of the block that holds the page */
 	unsigned long gigantic;	/* bytes */
 	char pool[160];		/* nr_hugepages of that size on that node */
+	atomic_bool *stop;	/* shared with the writer */
 	bool wedged;		/* someone spins in the kernel: touch nothing */
 	char trace[64];		/* tracefs, empty: none */
 	struct pb_hold hold;
@@ -127,8 +129,9 @@ static void trace_file(const char *trace, const char *file, const char *text)
 }
 
 /*
- * Count the isolations that failed: they prove that the two really met.
- * A return probe filtered on -EBUSY, counted by the lines in the buffer.
+ * Watch who isolates: a return probe. Refused (-EBUSY) isolations prove that
+ * the two met; one that worked, while the offline is held up, took away what
+ * was the offline's.
  */
 static void trace_start(char *trace, size_t len)
 {
@@ -141,23 +144,30 @@ static void trace_start(char *trace, size_t len)
 	}
 	trace_file(trace, KPROBE_EVENTS,
 		   "r:" PROBE " start_isolate_page_range ret=$retval:s32\n");
-	trace_file(trace, "events/" PROBE "/filter", "ret == -16");
 	trace_file(trace, "events/" PROBE "/enable", "1");
 }
 
-static int trace_hits(const char *trace)
+struct meetings {
+	int refused;
+	int taken;
+};
+
+static void trace_count(const char *trace, struct meetings *met)
 {
 	char path[128], line[512];
-	int hits = 0;
 	FILE *f;
 
+	met->refused = met->taken = 0;
 	snprintf(path, sizeof(path), "%s/trace", trace);
 	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		hits += line[0] != '#' && strstr(line, "ret=-16");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (line[0] == '#')
+			continue;
+		met->refused += !!strstr(line, "ret=-16");
+		met->taken += !!strstr(line, "ret=0");
+	}
 	if (f)
 		fclose(f);
-	return hits;
 }
 
 static void trace_clear(const char *trace)
@@ -193,6 +203,9 @@ FIXTURE_SETUP(contended)
 	struct pb_block all[PB_SCAN_BLOCKS];
 	int nr, i;
 
+	self->stop = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->stop);
 	self->gigantic = gigantic_bytes();
 	if (!self->gigantic)
 		SKIP(return, "need huge pages of a memory block or more, have none (CPU without pdpe1gb?)");
@@ -266,8 +279,8 @@ FIXTURE_TEARDOWN_PARENT(contended)
 		       (self)->hold.pfn);				\
 } while (0)
 
-/* @rounds times 1 and 0 into nr_hugepages; negative: until killed */
-static pid_t start_writer(const char *pool, int rounds)
+/* Fills and empties the pool, @rounds times or until *@stop */
+static pid_t start_writer(const char *pool, int rounds, atomic_bool *stop)
 {
 	pid_t pid;
 
@@ -276,25 +289,43 @@ static pid_t start_writer(const char *pool, int rounds)
 	if (pid)
 		return pid;
 	pb_let_go_of_output();
-	while (rounds < 0 || rounds--)
+	while (!atomic_load(stop) && (rounds < 0 || rounds--))
 		if (pb_write(pool, "3") || pb_write(pool, "0"))
 			_exit(1);
 	_exit(0);
 }
 
-/* False: it does not even die by SIGKILL, so it spins in the kernel */
-static bool stop_writer(pid_t pid, unsigned int ms)
-{
-	double end = pb_now() + ms / 1000.0;
+enum writer_end { BY_ITSELF, BY_SIGNAL, NEVER };
 
-	kill(pid, SIGKILL);
-	while (pb_now() < end) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return true;
-		pb_msleep(5);
+/* Nobody may have to kill it: what it does has an end of its own */
+static enum writer_end stop_writer(pid_t pid, atomic_bool *stop)
+{
+	enum writer_end how = BY_ITSELF;
+	double end;
+
+	atomic_store(stop, true);
+	for (; how < NEVER; how++) {
+		end = pb_now() + 3.0 * pb_timeout_mul();
+		if (how == BY_SIGNAL)
+			kill(pid, SIGKILL);
+		while (pb_now() < end) {
+			if (waitpid(pid, NULL, WNOHANG) == pid)
+				return how;
+			pb_msleep(5);
+		}
 	}
-	return false;
+	return how;
 }
+
+#define EXPECT_REFUSED_ONLY(self, met) do {				\
+	if ((self)->trace[0]) {						\
+		trace_count((self)->trace, met);			\
+		EXPECT_GT((met)->refused, 0)				\
+			TH_LOG("the writer never met the isolated block"); \
+		EXPECT_EQ(0, (met)->taken)				\
+			TH_LOG("the writer isolated what the offline has"); \
+	}								\
+} while (0)
 
 /*
  * What the others compare with: the reference alone holds the offline up, and
@@ -334,7 +365,8 @@ TEST_F_TIMEOUT(contended, offline_alone_ends_when_the_reference_goes, 300)
  */
 TEST_F_TIMEOUT(contended, offline_ends_after_a_gigantic_page_writer_has_gone, 600)
 {
-	int rounds = pb_env("PB_ROUNDS", 4), round, in_time = 0, hits, ret, i;
+	int rounds = pb_env("PB_ROUNDS", 4), round, in_time = 0, ret;
+	struct meetings met = { };
 	double took;
 	pid_t off, writer;
 
@@ -350,21 +382,16 @@ TEST_F_TIMEOUT(contended, offline_ends_after_a_gigantic_page_writer_has_gone, 60
 		/* Isolated by now: pcp lists are drained, the page is tried */
 		pb_msleep(200);
 		trace_clear(self->trace);
-		for (i = 0; i < 3; i++)
-			EXPECT_EQ(0, pb_write(self->pool, "1"));
-		writer = start_writer(self->pool, 3);
+		writer = start_writer(self->pool, 3, self->stop);
 		EXPECT_EQ(writer, waitpid(writer, NULL, 0));
 		EXPECT_EQ(0, pool_now(self->pool));
-		hits = self->trace[0] ? trace_hits(self->trace) : -1;
-		EXPECT_NE(0, hits)
-			TH_LOG("round %d: the writer never met the isolated block",
-			       round);
+		EXPECT_REFUSED_ONLY(self, &met);
 		ASSERT_EQ(0, waitpid(off, NULL, WNOHANG));
 
 		pb_release_page(&self->hold);
 		ret = pb_offline_wait(off, GIVE_UP_MS, &took);
-		TH_LOG("round %d: %d refused isolations, offline %s %.3f s after the release (%d)",
-		       round, hits, ret ? "given up" : "ended", took, ret);
+		TH_LOG("round %d: isolation refused %d times, taken away %d times; offline %s %.3f s after the release (%d)",
+		       round, met.refused, met.taken, ret ? "given up" : "ended", took, ret);
 		EXPECT_EQ(0x5a, self->hold.page[0]);
 		munmap(self->hold.page, getpagesize());
 		in_time += !ret && took * 1000 <= RELEASE_MS;
@@ -448,12 +475,17 @@ static pid_t start_filler(int nid)
 static void contend(struct __test_metadata *_metadata,
 		    struct _test_data_contended *self, int at, int rounds)
 {
-	int round, in_time = 0, hits, ret, i;
-	bool writer_ended;
+	static const char * const end_names[] = {
+		"by itself", "only when killed, it span in the kernel", "never",
+	};
+	int round, in_time = 0, ret, i;
+	struct meetings met;
+	enum writer_end how;
 	double took = 0;
 	pid_t off, writer, filler;
 
 	for (round = 0; round < rounds; round++) {
+		met.refused = met.taken = 0;
 		ret = hold_in_block(self, at);
 		ASSERT_EQ(0, ret) TH_LOG("%s", strerror(-ret));
 		off = pb_offline_start(&self->block[self->held]);
@@ -464,33 +496,30 @@ static void contend(struct __test_metadata *_metadata,
 		filler = start_filler(self->nid);
 		ASSERT_GT(filler, 0);
 		trace_clear(self->trace);
-		writer = start_writer(self->pool, -1);
+		atomic_store(self->stop, false);
+		writer = start_writer(self->pool, -1, self->stop);
 		ASSERT_GT(writer, 0);
-		/* In the middle of the try after the first refused one */
-		hits = -1;
-		for (i = 0; i < 200 && hits < 1; i++) {
+		/* Several tries, or the middle of one that was let in */
+		for (i = 0; i < 300 && met.refused < 3 && !met.taken; i++) {
 			pb_msleep(10);
 			if (self->trace[0])
-				hits = trace_hits(self->trace);
+				trace_count(self->trace, &met);
 		}
 		pb_msleep(100);
-		hits = self->trace[0] ? trace_hits(self->trace) : -1;
-		EXPECT_NE(0, hits)
-			TH_LOG("round %d: the writer never met the isolated block",
-			       round);
+		EXPECT_REFUSED_ONLY(self, &met);
 		ASSERT_EQ(0, waitpid(off, NULL, WNOHANG));
 
 		pb_release_page(&self->hold);
 		ret = pb_offline_wait(off, GIVE_UP_MS, &took);
 		kill(filler, SIGKILL);
 		waitpid(filler, NULL, 0);
-		/* May be killed in the middle of a page: let it finish that */
-		writer_ended = stop_writer(writer, 5000 * pb_timeout_mul());
-		TH_LOG("round %d: %d refused isolations, offline %s %.3f s after the release (%d), writer %s",
-		       round, hits, ret ? "given up" : "ended", took, ret,
-		       writer_ended ? "ended" : "spins in the kernel");
-		self->wedged = !writer_ended;
-		ASSERT_TRUE(writer_ended);
+		how = stop_writer(writer, self->stop);
+		TH_LOG("round %d: isolation refused %d times, taken away %d times; offline %s %.3f s after the release (%d), writer ends %s",
+		       round, met.refused, met.taken,
+		       ret ? "given up" : "ended", took, ret, end_names[how]);
+		self->wedged = how == NEVER;
+		ASSERT_NE(NEVER, how);
+		EXPECT_EQ(BY_ITSELF, how);
 		EXPECT_EQ(0, pb_write(self->pool, "0"));
 		munmap(self->hold.page, getpagesize());
 		in_time += !ret && took * 1000 <= RELEASE_MS;
@@ -511,8 +540,7 @@ TEST_F_TIMEOUT(contended, offline_ends_while_a_gigantic_page_writer_goes_on, 600
 
 /*
  * The same with the block at the end of the range: when that goes away under
- * the writer, __alloc_contig_migrate_range() must notice. Last, because on an
- * unfixed kernel the writer may stay in the kernel for good and keep one CPU.
+ * the writer, __alloc_contig_migrate_range() must notice.
  */
 TEST_F_TIMEOUT(contended, writer_ends_when_the_tail_of_its_range_goes_offline, 600)
 {
