@@ -76,40 +76,44 @@ static struct free_area *area_with_page_of(struct kunit *test, int mt)
 	return &opa->area;
 }
 
+static int fallback(struct free_area *area, int order, int mt, bool claimable)
+{
+	return find_suitable_fallback(area, order, mt, claimable, NULL);
+}
+
 static void hotremove_is_no_fallback_for_any_type(struct kunit *test)
 {
 	struct free_area *hotremove = area_with_page_of(test, MIGRATE_HOTREMOVE);
-	struct free_area *reclaimable = area_with_page_of(test, MIGRATE_RECLAIMABLE);
-	struct free_area *unmovable = area_with_page_of(test, MIGRATE_UNMOVABLE);
-	int mt, order, fallback_mt;
+	struct free_area *ordinary;
+	int mt, order;
 
 	for (mt = 0; mt < MIGRATE_PCPTYPES; mt++) {
+		ordinary = area_with_page_of(test, mt == MIGRATE_RECLAIMABLE ?
+					     MIGRATE_UNMOVABLE :
+					     MIGRATE_RECLAIMABLE);
 		for (order = 0; order < NR_PAGE_ORDERS; order++) {
 			/* The same search does find an ordinary page */
-			KUNIT_ASSERT_EQ(test, find_suitable_fallback(
-					mt == MIGRATE_RECLAIMABLE ? unmovable :
-								    reclaimable,
-					order, mt, false, &fallback_mt),
-					FALLBACK_FOUND);
+			KUNIT_ASSERT_EQ(test, FALLBACK_FOUND,
+					fallback(ordinary, order, mt, false));
 
-			KUNIT_EXPECT_EQ(test, find_suitable_fallback(hotremove,
-					order, mt, false, &fallback_mt),
-					FALLBACK_EMPTY);
-			KUNIT_EXPECT_NE(test, find_suitable_fallback(hotremove,
-					order, mt, true, &fallback_mt),
-					FALLBACK_FOUND);
+			KUNIT_EXPECT_EQ(test, FALLBACK_EMPTY,
+					fallback(hotremove, order, mt, false));
+			KUNIT_EXPECT_NE(test, FALLBACK_FOUND,
+					fallback(hotremove, order, mt, true));
 		}
 	}
 }
 
 static void movable_only_lists_are_seen_as_such(struct kunit *test)
 {
+	struct free_area *area;
 	int mt;
 
-	for (mt = 0; mt < MIGRATE_TYPES; mt++)
+	for (mt = 0; mt < MIGRATE_TYPES; mt++) {
+		area = area_with_page_of(test, mt);
 		KUNIT_EXPECT_EQ(test, is_migrate_movable_only(mt),
-				!free_area_movable_only_empty(
-					area_with_page_of(test, mt)));
+				!free_area_movable_only_empty(area));
+	}
 }
 
 struct request_class {
