@@ -14,6 +14,7 @@
 #include "vmctl.h"
 
 #define PROMPT		"(qemu) "
+#define MEMORY_BLOCK_MB	128	/* x86-64 guests of less than 64 GiB */
 
 static bool mon_ready;		/* the monitor's first prompt was seen */
 
@@ -116,6 +117,10 @@ void do_add(const char *arg)
 	if (sscanf(arg, "%63s %u %u %c", id, &mb, &node, &rest) != 3 ||
 	    !valid_id(id) || !mb)
 		return reply("err usage: add ID SIZE_MB NODE, got: %s", arg);
+	/* QEMU takes any size; the guest would see a DIMM it cannot use. */
+	if (mb % MEMORY_BLOCK_MB)
+		return reply("err size %u is not a multiple of %u MiB", mb,
+			     MEMORY_BLOCK_MB);
 	if (!hmp(out, sizeof(out), "info memory-devices"))
 		return reply("err no answer from the monitor");
 	if (find_dimm(out, id))
