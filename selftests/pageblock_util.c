@@ -259,6 +259,31 @@ int pb_node_has_memory(int nid)
 	return pb_node_vmstat(nid, "nr_free_pages") > 0;
 }
 
+/*
+ * 1 when @nid is in the list of nodes in @file, 0 when not, or -errno. Not
+ * libnuma's parser: that only knows the nodes that were there at its start.
+ */
+int pb_node_in(const char *file, int nid)
+{
+	char path[96], buf[256], *at = buf;
+	int ret;
+
+	snprintf(path, sizeof(path), PB_SYS_NODE "/%s", file);
+	ret = pb_read(path, buf, sizeof(buf));
+	if (ret)
+		return ret;
+	while (isdigit((unsigned char)*at)) {
+		long first = strtol(at, &at, 10), last = first;
+
+		if (*at == '-')
+			last = strtol(at + 1, &at, 10);
+		if (nid >= first && nid <= last)
+			return 1;
+		at += *at == ',';
+	}
+	return 0;
+}
+
 /* Offlining in a child, so that it can be given up by a signal */
 
 pid_t pb_offline_start(const struct pb_block *block)

@@ -105,6 +105,7 @@ bool pb_block_is(const struct pb_block *block, const char *file,
 bool pb_block_has(const struct pb_block *block, unsigned long pfn);
 int pb_target_node(void);
 int pb_node_has_memory(int nid);
+int pb_node_in(const char *file, int nid);
 
 /* Offlining in a child, so that it can be given up by a signal */
 pid_t pb_offline_start(const struct pb_block *block);
