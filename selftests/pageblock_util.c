@@ -720,7 +720,7 @@ bool pb_owner_on(void)
 
 static int pb_owner_parse(char *rec, struct pb_owner *o)
 {
-	char *paren = strchr(rec, '('), *close_paren, *pfn, *comm;
+	char *paren = strchr(rec, '('), *close_paren, *pfn, *comm, type[16];
 
 	memset(o, 0, sizeof(*o));
 	if (sscanf(rec, "Page allocated via order %u,", &o->order) != 1 ||
@@ -732,8 +732,10 @@ static int pb_owner_parse(char *rec, struct pb_owner *o)
 		return -EPROTO;
 	snprintf(o->gfp, sizeof(o->gfp), "%.*s",
 		 (int)(close_paren - paren - 1), paren + 1);
-	/* GFP_HIGHUSER_MOVABLE, __GFP_MOVABLE: nothing else contains it */
-	o->movable = strstr(o->gfp, "MOVABLE");
+	/* What the mask says; its names do not (GFP_TRANSHUGE is movable) */
+	if (sscanf(pfn, "\nPFN %*s type %15s", type) != 1)
+		return -EPROTO;
+	o->movable = !strcmp(type, "Movable");
 	comm = strchr(close_paren, '(');
 	if (comm && comm < pfn)
 		snprintf(o->comm, sizeof(o->comm), "%.*s",
