@@ -47,6 +47,7 @@ struct load_status {
 void load_init(int argc, char **argv, const char *args, int nr_args);
 bool load_running(void);
 void load_pace(void);
+bool load_hurried(void);
 void load_ready(void);
 void load_op(void);
 int load_end(void);

@@ -49,13 +49,12 @@ static void read_segment(unsigned long seg)
 			      seg * SEGMENT + i);
 }
 
-static void drop_segment(unsigned long seg)
+static void advise_segment(unsigned long seg, int advice)
 {
-	int err = posix_fadvise(fd, seg * SEGMENT, SEGMENT,
-				POSIX_FADV_DONTNEED);
+	int err = posix_fadvise(fd, seg * SEGMENT, SEGMENT, advice);
 
 	if (err)
-		load_die("drop %s at %lu MB: %s", load_word(0), seg,
+		load_die("advise %s at %lu MB: %s", load_word(0), seg,
 			 strerror(err));
 }
 
@@ -81,9 +80,11 @@ int main(int argc, char **argv)
 	load_ready();
 	while (load_running()) {
 		seg = load_random(nr_segments);
-		what = load_random(10);
-		if (what < 5)
-			drop_segment(seg);
+		what = load_hurried() ? 0 : load_random(10);
+		if (what < 5) {
+			advise_segment(seg, POSIX_FADV_DONTNEED);
+			advise_segment(seg, POSIX_FADV_WILLNEED);
+		}
 		read_segment(seg);
 		if (what == 9)
 			write_segment(seg);

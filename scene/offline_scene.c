@@ -23,6 +23,7 @@
 #define PLUG_MS		30000	/* hot-add request to memory block */
 #define SETUP_MS	180000	/* all load data written */
 #define SAMPLE_MS	200	/* pause between two looks at the map */
+#define TELL_MS		30000	/* between two signs of life */
 
 struct dimm {
 	char id[8];
@@ -158,8 +159,6 @@ static void plug_all(void)
 {
 	int i;
 
-	scene_step("hot-add %d x %lu MB to node %d, %s", nr_dimms,
-		   block_pages() >> 8, node, online);
 	if (write_text("/sys/devices/system/memory/auto_online_blocks",
 		       "offline"))
 		scene_die(SCENE_ENV, "auto_online_blocks: cannot be set");
@@ -176,21 +175,18 @@ static void start_load(void)
 {
 	double begin = now_ms(), told = begin;
 
-	scene_step("load: setting up");
 	loads_start(node, share, disk);
 	while (!loads_ready()) {
 		loads_alive();
 		if (now_ms() > begin + SETUP_MS)
 			scene_die(SCENE_FAILED, "load not set up after %d s",
 				  SETUP_MS / 1000);
-		if (now_ms() > told + 10000) {
+		if (now_ms() > told + TELL_MS) {
 			scene_step("load: still setting up");
 			told = now_ms();
 		}
 		nap_ms(POLL_MS);
 	}
-	scene_step("load: running, all data written after %.1f s",
-		   (now_ms() - begin) / 1000);
 }
 
 /* Fill of the least filled block; that of each one in @pct */
@@ -248,12 +244,16 @@ static bool try_block(int round, int i)
 static void try_all(void)
 {
 	int round, i, ok = 0, sum = 0;
+	double told = now_ms();
 
 	for (round = 1; round <= rounds; round++) {
 		for (i = 0; i < nr_dimms; i++, sum++)
 			ok += try_block(round, i);
+		if (round < rounds && now_ms() < told + TELL_MS)
+			continue;
 		scene_step("offline: round %d of %d, %d of %d ok", round,
 			   rounds, ok, sum);
+		told = now_ms();
 	}
 }
 
@@ -301,8 +301,6 @@ static void unplug_all(void)
 {
 	int i, ok = 0;
 
-	scene_step("unplug: device_del %d DIMMs, load still running",
-		   nr_dimms);
 	for (i = 0; i < nr_dimms; i++)
 		ok += unplug(&dimms[i]);
 	scene_step("unplug: %d of %d DIMMs removed", ok, nr_dimms);
@@ -311,15 +309,16 @@ static void unplug_all(void)
 
 static void scene(void)
 {
-	double pct[MAX_BLOCKS], waited;
+	double pct[MAX_BLOCKS], waited, begin = now_ms();
 
 	kmsg_open();
 	audit_start(audit_ms);
 	plug_all();
 	start_load();
 	wait_fill(pct, &waited);
-	scene_step("fill: least filled block %.1f %% after %.1f s",
-		   least_fill(pct), waited / 1000);
+	scene_step("%d x %lu MB on node %d, load runs after %.1f s, least filled block %.1f %%",
+		   nr_dimms, block_pages() >> 8, node,
+		   (now_ms() - begin) / 1000, least_fill(pct));
 	map_print("before");
 	counters_print("before", node);
 	try_all();
@@ -329,7 +328,6 @@ static void scene(void)
 	unplug_all();
 	map_print("unplugged");
 	counters_print("unplugged", node);
-	scene_step("load: checking all data");
 	loads_stop();
 	audit_stop();
 }
