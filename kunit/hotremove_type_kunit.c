@@ -4,8 +4,10 @@
  */
 #include <kunit/test.h>
 #include <linux/gfp.h>
+#include <linux/hotremove.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/pagemap.h>
 
 #include "../page_alloc.h"
 
@@ -151,6 +153,52 @@ static void only_movable_requests_may_use_movable_only_memory(struct kunit *test
 			rc->movable_only);
 }
 
+struct mapping_rule {
+	const char *name;
+	gfp_t gfp;
+	bool may;
+};
+
+static const struct mapping_rule mapping_rules[] = {
+	{ "page cache",		GFP_HIGHUSER_MOVABLE,		true },
+	{ "block device",	GFP_USER,			false },
+	{ "metadata",		GFP_NOFS,			false },
+	{ "metadata, movable",	GFP_NOFS | __GFP_MOVABLE,	false },
+	{ "not movable",	GFP_HIGHUSER,			false },
+};
+
+static void mapping_rule_desc(const struct mapping_rule *rule, char *desc)
+{
+	strscpy(desc, rule->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(mapping_rule, mapping_rules, mapping_rule_desc);
+
+static void migration_keeps_metadata_out(struct kunit *test)
+{
+	const struct mapping_rule *rule = test->param_value;
+	struct address_space *mapping;
+	struct folio *folio;
+
+	mapping = kunit_kzalloc(test, sizeof(*mapping), GFP_KERNEL);
+	folio = kunit_kzalloc(test, sizeof(*folio), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mapping);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	mapping_set_gfp_mask(mapping, rule->gfp);
+	folio->mapping = mapping;
+	folio->page.page_type = -1;
+
+	KUNIT_EXPECT_EQ(test, rule->may, folio_may_be_hotremove(folio));
+}
+
+static void metadata_requests_are_not_movable(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, 0U, alloc_flags_movable_only(
+			gfp_metadata_folio(GFP_NOFS | __GFP_MOVABLE)));
+	/* Others are not touched */
+	KUNIT_EXPECT_TRUE(test, gfp_metadata_folio(GFP_NOFS) == GFP_NOFS);
+}
+
 static struct kunit_case hotremove_type_cases[] = {
 	KUNIT_CASE_PARAM(type_follows_its_rules, type_rule_gen_params),
 	KUNIT_CASE(every_type_is_in_the_table),
@@ -158,6 +206,8 @@ static struct kunit_case hotremove_type_cases[] = {
 	KUNIT_CASE(movable_only_lists_are_seen_as_such),
 	KUNIT_CASE_PARAM(only_movable_requests_may_use_movable_only_memory,
 			 request_class_gen_params),
+	KUNIT_CASE_PARAM(migration_keeps_metadata_out, mapping_rule_gen_params),
+	KUNIT_CASE(metadata_requests_are_not_movable),
 	{}
 };
 

@@ -75,16 +75,16 @@ static void hotremove_goes_to_the_kernel_zone(struct kunit *test)
 	KUNIT_EXPECT_LE(test, (int)zone_idx(zone), (int)ZONE_NORMAL);
 }
 
-static struct kunit_case hotremove_state_cases[] = {
+static struct kunit_case hotremove_online_type_cases[] = {
 	KUNIT_CASE_PARAM(word_gives_its_state_or_einval, state_word_gen_params),
 	KUNIT_CASE(every_state_has_a_word_that_leads_back),
 	KUNIT_CASE(hotremove_goes_to_the_kernel_zone),
 	{}
 };
 
-static struct kunit_suite hotremove_state_suite = {
-	.name = "hotremove_state",
-	.test_cases = hotremove_state_cases,
+static struct kunit_suite hotremove_online_type_suite = {
+	.name = "hotremove_online_type",
+	.test_cases = hotremove_online_type_cases,
 };
 
-kunit_test_suite(hotremove_state_suite);
+kunit_test_suite(hotremove_online_type_suite);
