@@ -11,8 +11,8 @@
  *
  * in ticks per operation, two decimals. What makes two runs agree: one CPU,
  * interrupts off around a sample (but for an operation that sleeps, which is
- * so short that few samples meet a timer tick), warm-up until lists and batch
- * sizes have settled, and the minimum and median of many samples.
+ * so short that few samples meet a timer tick), free lists without a past (see
+ * bench_settle()), warm-up, and the minimum and median of many samples.
  */
 #include <linux/bitops.h>
 #include <linux/debugfs.h>
@@ -39,6 +39,7 @@
 #define BENCH_CONTIG	(SZ_8M >> PAGE_SHIFT)
 #define BENCH_NOPS	1000
 #define BENCH_LOOPS	10000
+#define BENCH_MAX_HELD	65536
 
 struct bench_op;
 typedef int (*bench_fn)(const struct bench_op *op, gfp_t gfp);
@@ -69,6 +70,7 @@ static struct page *bench_pages[BENCH_BATCH];
 static u64 bench_ticks[BENCH_SAMPLES];
 static unsigned long bench_contig_pfn;
 static void (*bench_drain_local_pages)(struct zone *zone);
+static LIST_HEAD(bench_held);
 
 static int bench_pair(const struct bench_op *op, gfp_t gfp)
 {
@@ -181,6 +183,29 @@ static const struct bench_op bench_ops[] = {
 	{ "contig_8mb", bench_contig, .reps = 1, .unit = 1, .sleeps = true },
 };
 
+/* Empty pcp lists that learned nothing from what was before. */
+static void bench_reset_pcp(void)
+{
+	struct per_cpu_pages *pcp;
+	int nid, zid;
+
+	bench_drain_local_pages(NULL);
+	for_each_online_node(nid) {
+		for (zid = 0; zid < MAX_NR_ZONES; zid++) {
+			struct zone *zone = &NODE_DATA(nid)->node_zones[zid];
+
+			if (!populated_zone(zone))
+				continue;
+			pcp = this_cpu_ptr(zone->per_cpu_pageset);
+			guard(spinlock)(&pcp->lock);
+			pcp->high = pcp->high_min;
+			pcp->alloc_factor = 0;
+			pcp->free_count = 0;
+			pcp->flags &= ~PCPF_PREV_FREE_HIGH_ORDER;
+		}
+	}
+}
+
 static noinline int bench_sample(const struct bench_op *op, gfp_t gfp,
 				 u64 *ticks)
 {
@@ -188,8 +213,12 @@ static noinline int bench_sample(const struct bench_op *op, gfp_t gfp,
 	u64 start;
 	int ret;
 
-	if (!op->sleeps)
+	if (!op->sleeps) {
 		local_irq_save(flags);
+		/* The pcp lists as the operation itself leaves them */
+		bench_reset_pcp();
+		op->fn(op, gfp);
+	}
 	start = rdtsc();
 	ret = op->fn(op, gfp);
 	*ticks = rdtsc() - start;
@@ -271,6 +300,80 @@ static int bench_calibrate(struct seq_file *m, u64 *empty)
 	return 0;
 }
 
+static int bench_smallest_order(struct zone *zone, int type)
+{
+	int order;
+
+	for (order = 0; order < MAX_PAGE_ORDER; order++) {
+		if (!list_empty(&zone->free_area[order].free_list[type]))
+			break;
+	}
+	return order;
+}
+
+/*
+ * How far an allocation must split, and a free can merge, depends on what is
+ * on the free lists, thus on all that happened since boot. Take every free page
+ * of less than the largest order out of the way, so that each operation starts
+ * from whole pages of the largest order and merges them again. Draining the pcp
+ * lists returns what was taken beyond the page asked for.
+ */
+static int bench_settle_type(struct seq_file *m, gfp_t gfp, int type)
+{
+	unsigned int held = 0;
+	struct zone *zone;
+	struct page *page;
+	int order = 0;
+
+	bench_drain_local_pages(NULL);
+	page = alloc_pages(gfp, 0);
+	if (!page)
+		return -ENOMEM;
+	zone = page_zone(page);
+	for (;;) {
+		set_page_private(page, order);
+		list_add(&page->lru, &bench_held);
+		bench_drain_local_pages(zone);
+		order = bench_smallest_order(zone, type);
+		if (order == MAX_PAGE_ORDER)
+			break;
+		if (++held > BENCH_MAX_HELD || fatal_signal_pending(current))
+			return -EINTR;
+		page = alloc_pages(gfp | (order ? __GFP_COMP : 0), order);
+		if (!page)
+			return -ENOMEM;
+	}
+	seq_printf(m, "settled %s %d %u\n", zone->name, type, held);
+	return 0;
+}
+
+static int bench_settle(struct seq_file *m)
+{
+	int ret;
+
+	ret = bench_settle_type(m, GFP_KERNEL, MIGRATE_UNMOVABLE);
+	if (!ret)
+		ret = bench_settle_type(m, GFP_KERNEL | __GFP_RECLAIMABLE,
+					MIGRATE_RECLAIMABLE);
+	if (!ret)
+		ret = bench_settle_type(m, GFP_HIGHUSER_MOVABLE,
+					MIGRATE_MOVABLE);
+	return ret;
+}
+
+static void bench_unsettle(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &bench_held, lru) {
+		unsigned int order = page_private(page);
+
+		list_del(&page->lru);
+		set_page_private(page, 0);
+		__free_pages(page, order);
+	}
+}
+
 /* Two free pages of the largest order side by side, in movable blocks. */
 static unsigned long bench_find_contig(void)
 {
@@ -315,6 +418,8 @@ static int bench_run(struct seq_file *m)
 		return -ENOMEM;
 
 	ret = bench_calibrate(m, &empty);
+	if (!ret)
+		ret = bench_settle(m);
 	for (i = 0; i < ARRAY_SIZE(bench_ops) && !ret; i++) {
 		const struct bench_op *op = &bench_ops[i];
 
@@ -345,6 +450,7 @@ static int bench_show(struct seq_file *m, void *unused)
 	ret = set_cpus_allowed_ptr(current, cpumask_of(0));
 	if (!ret) {
 		ret = bench_run(m);
+		bench_unsettle();
 		WARN_ON(set_cpus_allowed_ptr(current, before));
 	}
 	mutex_unlock(&bench_lock);
