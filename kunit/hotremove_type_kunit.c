@@ -114,7 +114,7 @@ static void movable_only_lists_are_seen_as_such(struct kunit *test)
 	for (mt = 0; mt < MIGRATE_TYPES; mt++) {
 		area = area_with_page_of(test, mt);
 		KUNIT_EXPECT_EQ(test, is_migrate_movable_only(mt),
-				!free_area_movable_only_empty(area));
+				free_area_has_movable_only(area));
 	}
 }
 
