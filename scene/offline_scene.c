@@ -21,7 +21,7 @@
 
 #define POLL_MS		100
 #define PLUG_MS		30000	/* hot-add request to memory block */
-#define SETUP_MS	180000	/* all load data written */
+#define SETUP_MS	600000	/* all load data written, on a busy host, too */
 #define SAMPLE_MS	200	/* pause between two looks at the map */
 #define TELL_MS		30000	/* between two signs of life */
 
@@ -37,7 +37,7 @@ static unsigned long ids[MAX_BLOCKS];
 static const char *online = "online_hotremove";
 static const char *disk = "/dev/vda";
 static int nr_dimms = 4, rounds = 5, timeout_s = 30, node = 1, share;
-static int fill_pct = 80, fill_s = 60, audit_ms = 40, unplug_s = 60;
+static int fill_pct = 80, fill_s = 120, audit_ms = 40, unplug_s = 60;
 
 /**
  * scene_die - tell why the scene ends here
