@@ -85,6 +85,21 @@ kernel_env()
 		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost "$@"
 }
 
+# build_kernels KERNEL...: side by side, because much of a build is one process
+# (configuring, linking, packing) that would leave the other cores idle
+build_kernels()
+{
+	local kernel pid pids=() rc=0
+	for kernel in "$@"; do
+		"$ROOT/scripts/build-kernel" "$kernel" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || rc=$?
+	done
+	return "$rc"
+}
+
 # quietly LOG COMMAND...: output to LOG; when it fails the end of it is shown
 quietly()
 {
