@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static unsigned long ids[MAX_BLOCKS];
 static const char *online = "online_hotremove";
 static const char *disk = "/dev/vda";
 static int nr_dimms = 4, rounds = 5, timeout_s = 30, node = 1, share;
-static int fill_pct = 80, fill_s = 120, audit_ms = 40, unplug_s = 60;
+static int fill_pct = 80, fill_s = 120, audit_ms = 40;
 
 /**
  * scene_die - tell why the scene ends here
@@ -269,9 +270,20 @@ static bool unplugged(const struct dimm *dimm)
 	return !strcmp(reply, "ok absent");
 }
 
+/* The kernel will not get through a power-off either: init has to know */
+static void eject_pending(void)
+{
+	int fd = open("/run/eject-pending", O_CREAT | O_WRONLY, 0600);
+
+	if (fd < 0)
+		scene_die(SCENE_ENV, "/run/eject-pending: %s", strerror(errno));
+	close(fd);
+}
+
 /*
  * The kernel offlines and ejects by itself when the host asks it to. It says
- * so when it has given up; otherwise it goes on trying, without a limit.
+ * so when it has given up; otherwise it goes on trying, without a limit, and
+ * is left alone after twice the time-out of a try.
  */
 static bool unplug(const struct dimm *dimm)
 {
@@ -286,10 +298,12 @@ static bool unplug(const struct dimm *dimm)
 	if (host_request(reply, sizeof(reply), "del", dimm->id, NULL, NULL))
 		scene_die(SCENE_ENV, "unplug %s: %s", dimm->id, reply);
 	while (!(ok = unplugged(dimm)) && !gave_up &&
-	       now_ms() < begin + unplug_s * 1e3) {
+	       now_ms() < begin + 2 * timeout_s * 1e3) {
 		nap_ms(POLL_MS);
 		gave_up = kmsg_saw(failed);
 	}
+	if (!ok && !gave_up)
+		eject_pending();
 	printf("scene unplug id=%s block=%lu ok=%d timed_out=%d ms=%.0f\n",
 	       dimm->id, dimm->block, ok, !ok && !gave_up, now_ms() - begin);
 	if (!ok)

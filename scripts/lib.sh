@@ -76,13 +76,16 @@ kernel_image()
 
 # kernel_env COMMAND...: the environment every kernel build runs in. Fixed
 # identity: identical source gives identical objects; ccache when it is there.
+# KCFLAGS: nine tenths of the time goes into parsing headers. Not to remember for
+# each token which macros it came from saves one tenth, and changes no code.
 kernel_env()
 {
 	local path=$PATH
 	[ ! -d /usr/lib/ccache ] || path=/usr/lib/ccache:$PATH
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES -u O -u V \
 		PATH="$path" KBUILD_BUILD_TIMESTAMP=1970-01-01 \
-		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost "$@"
+		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost \
+		KCFLAGS="${KCFLAGS--pipe -ftrack-macro-expansion=0}" "$@"
 }
 
 # build_kernels KERNEL...: side by side, because much of a build is one process

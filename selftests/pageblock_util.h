@@ -23,6 +23,7 @@
 /* Bits of /proc/kpageflags, as in linux/kernel-page-flags.h */
 #define PB_KPF_SLAB	(1ULL << 7)
 #define PB_KPF_BUDDY	(1ULL << 10)
+#define PB_KPF_COMPOUND	(3ULL << 15)	/* head or tail */
 #define PB_KPF_THP	(1ULL << 22)
 #define PB_KPF_PGTABLE	(1ULL << 26)
 
