@@ -6,6 +6,10 @@
  * Pages are asked for without invoking the OOM killer. A "movable" page is
  * movable by request only: nobody but this module knows it, so nobody can move
  * it, and it pins its memory block.
+ *
+ * "nocomp" asks for pages of higher orders that are no compound pages, as
+ * drivers and compaction have them: isolation cannot see that such a page
+ * spans the border of what it isolates.
  */
 #include <linux/gfp.h>
 #include <linux/list.h>
@@ -24,10 +28,11 @@ static const struct {
 	{ "movable",	 GFP_HIGHUSER_MOVABLE | PB_ALLOC_FLAGS },
 	{ "highatomic",	 GFP_ATOMIC | __GFP_NOWARN },
 	{ "user",	 GFP_USER | PB_ALLOC_FLAGS },
+	{ "highatomic_movable",
+	  GFP_ATOMIC | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN },
 };
 
 #define PB_NR_CLASSES	ARRAY_SIZE(pb_classes)
-#define PB_HIGHATOMIC	3
 
 /**
  * struct pb_request - what to allocate
@@ -35,12 +40,14 @@ static const struct {
  * @count:	how many
  * @class:	index into pb_classes[]
  * @nid:	node it must come from, or NUMA_NO_NODE
+ * @nocomp:	no compound pages
  */
 struct pb_request {
 	unsigned int order;
 	unsigned int count;
 	unsigned int class;
 	int nid;
+	bool nocomp;
 };
 
 /* Protects everything below. Held pages are linked through page->lru. */
@@ -62,10 +69,14 @@ static int pb_parse_request(char **argv, int argc, struct pb_request *req)
 	    !req->count || req->count > totalram_pages() >> req->order)
 		return -EINVAL;
 	/* The reserve is for high orders only. */
-	if (req->class == PB_HIGHATOMIC && !req->order)
+	if ((pb_classes[req->class].gfp & __GFP_HIGH) && !req->order)
 		return -EINVAL;
 
 	req->nid = NUMA_NO_NODE;
+	req->nocomp = argc > 3 && !strcmp(argv[argc - 1], "nocomp");
+	argc -= req->nocomp;
+	if (argc > 4)
+		return -EINVAL;
 	return argc == 4 ? pb_arg_node(argv[3], &req->nid) : 0;
 }
 
@@ -74,7 +85,7 @@ static int pb_alloc_held(const struct pb_request *req)
 	gfp_t gfp = pb_classes[req->class].gfp;
 	struct page *page;
 
-	if (req->order)
+	if (req->order && !req->nocomp)
 		gfp |= __GFP_COMP;
 	if (req->nid != NUMA_NO_NODE)
 		gfp |= __GFP_THISNODE;
@@ -112,7 +123,7 @@ static void pb_free_held(void)
 static ssize_t alloc_write(struct file *file, const char __user *ubuf,
 			   size_t count, loff_t *ppos)
 {
-	char buf[PB_ARGS_LEN], *argv[4];
+	char buf[PB_ARGS_LEN], *argv[5];
 	struct pb_request req;
 	int ret, argc;
 

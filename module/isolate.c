@@ -165,8 +165,17 @@ int pb_own_fault(enum pb_counter c, long delta)
 }
 #endif
 
-static int pb_parse_range(const char __user *ubuf, size_t count,
-			  unsigned long *start_pfn, unsigned long *end_pfn)
+/**
+ * pb_parse_range() - two pfns, a range of whole pageblocks
+ * @ubuf:	what was written
+ * @count:	and how much
+ * @start_pfn:	filled in
+ * @end_pfn:	filled in
+ *
+ * Return: 0, -EINVAL or -EFAULT.
+ */
+int pb_parse_range(const char __user *ubuf, size_t count,
+		   unsigned long *start_pfn, unsigned long *end_pfn)
 {
 	char buf[PB_ARGS_LEN], *argv[2];
 	int argc = pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv));
@@ -226,11 +235,21 @@ static int pb_isolate_range(unsigned long start_pfn, unsigned long end_pfn)
  * do not wait for an offline attempt: isolating beside one is something to
  * test. The blocks it works on are isolated already and give -EBUSY.
  */
-static int pb_isolate(unsigned long start_pfn, unsigned long end_pfn)
+/**
+ * pb_isolate() - isolate pageblocks, which are ours from then on
+ * @start_pfn:	first page
+ * @end_pfn:	end; both aligned to pageblocks
+ *
+ * Return: 0 or an error.
+ */
+int pb_isolate(unsigned long start_pfn, unsigned long end_pfn)
 {
-	bool quiet = percpu_down_read_trylock(pb_sym.mem_hotplug_lock);
-	int ret = pb_isolate_range(start_pfn, end_pfn);
+	bool quiet;
+	int ret;
 
+	guard(mutex)(&pb_isolate_lock);
+	quiet = percpu_down_read_trylock(pb_sym.mem_hotplug_lock);
+	ret = pb_isolate_range(start_pfn, end_pfn);
 	if (quiet)
 		percpu_up_read(pb_sym.mem_hotplug_lock);
 	return ret;
@@ -245,9 +264,7 @@ static ssize_t isolate_write(struct file *file, const char __user *ubuf,
 	ret = pb_parse_range(ubuf, count, &start_pfn, &end_pfn);
 	if (ret)
 		return ret;
-	mutex_lock(&pb_isolate_lock);
 	ret = pb_isolate(start_pfn, end_pfn);
-	mutex_unlock(&pb_isolate_lock);
 	return ret ?: count;
 }
 

@@ -88,6 +88,9 @@ static int __init pb_init(void)
 	pb_map_init(pb_dir);
 	pb_alloc_init(pb_dir);
 	pb_isolate_init(pb_dir);
+	pb_contig_init(pb_dir);
+	pb_report_init(pb_dir);
+	pb_compact_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
 

@@ -9,6 +9,9 @@
  * map.c	one line per pageblock, one line per zone
  * alloc.c	held allocations
  * isolate.c	isolation of pageblock ranges, and its ownership
+ * contig.c	alloc_contig_range() of a given range
+ * report.c	isolates a block of a page that is out for page reporting
+ * compact.c	direct compaction at its highest priority
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
  *
@@ -20,6 +23,7 @@
 #undef pr_fmt
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/compaction.h>
 #include <linux/debugfs.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -28,8 +32,9 @@
 #include <linux/seq_file.h>
 
 #if !defined(CONFIG_SPARSEMEM) || !defined(CONFIG_MEMORY_HOTPLUG) || \
-	!defined(CONFIG_MEMORY_ISOLATION) || !defined(CONFIG_SMP)
-#error needs SPARSEMEM, MEMORY_HOTPLUG, MEMORY_ISOLATION and SMP
+	!defined(CONFIG_MEMORY_ISOLATION) || !defined(CONFIG_SMP) || \
+	!defined(CONFIG_CONTIG_ALLOC) || !defined(CONFIG_COMPACTION)
+#error needs SPARSEMEM, MEMORY_HOTPLUG, MEMORY_ISOLATION, CONTIG_ALLOC, COMPACTION and SMP
 #endif
 
 /* What an audit compares. pb_counter_name() gives the names users see. */
@@ -71,12 +76,16 @@ struct pb_zone_look {
 	u64 hold_ns;
 };
 
+struct alloc_context;
+struct capture_control;
+
 /**
  * struct pb_symbols - kernel functions and objects that are not exported
  * @start_isolate_page_range:	mm/page_isolation.c
  * @undo_isolate_page_range:	mm/page_isolation.c
  * @boot_zonestats:		mm/page_alloc.c; shared by all empty zones
  * @mem_hotplug_lock:		mm/memory_hotplug.c
+ * @try_to_compact_pages:	mm/compaction.c
  */
 struct pb_symbols {
 	int (*start_isolate_page_range)(unsigned long start_pfn,
@@ -86,6 +95,11 @@ struct pb_symbols {
 					unsigned long end_pfn);
 	struct per_cpu_zonestat __percpu *boot_zonestats;
 	struct percpu_rw_semaphore *mem_hotplug_lock;
+	enum compact_result (*try_to_compact_pages)(gfp_t gfp_mask,
+			unsigned int order, unsigned int alloc_flags,
+			const struct alloc_context *ac,
+			enum compact_priority prio,
+			struct capture_control *capc);
 };
 
 extern struct pb_symbols pb_sym;
@@ -142,10 +156,26 @@ void pb_alloc_exit(void);
 /* isolate.c */
 void pb_isolate_init(struct dentry *dir);
 void pb_isolate_exit(void);
+int pb_isolate(unsigned long start_pfn, unsigned long end_pfn);
+int pb_parse_range(const char __user *ubuf, size_t count,
+		   unsigned long *start_pfn, unsigned long *end_pfn);
 void pb_own_look(struct zone *zone, struct pb_zone_look *look);
 #ifdef PB_FAULTS
 int pb_own_fault(enum pb_counter c, long delta);
 #endif
+
+/* contig.c */
+void pb_contig_init(struct dentry *dir);
+
+/* report.c */
+#ifdef CONFIG_PAGE_REPORTING
+void pb_report_init(struct dentry *dir);
+#else
+static inline void pb_report_init(struct dentry *dir) { }
+#endif
+
+/* compact.c */
+void pb_compact_init(struct dentry *dir);
 
 /* fault.c */
 #ifdef PB_FAULTS

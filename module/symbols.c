@@ -34,6 +34,7 @@ static const struct {
 	PB_SYMBOL(undo_isolate_page_range),
 	PB_SYMBOL(boot_zonestats),
 	PB_SYMBOL(mem_hotplug_lock),
+	PB_SYMBOL(try_to_compact_pages),
 };
 
 /**

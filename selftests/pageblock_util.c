@@ -818,6 +818,176 @@ int pb_owner_stack(unsigned long pfn, char *buf, size_t len)
 	return ret;
 }
 
+/* The debug module */
+
+int pb_debug(const char *file, const char *fmt, ...)
+{
+	char path[96], text[96];
+	va_list ap;
+
+	snprintf(path, sizeof(path), PB_DEBUGFS "/%s", file);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return pb_write(path, text);
+}
+
+int pb_debug_range(const char *file, unsigned long start_pfn,
+		   unsigned long end_pfn)
+{
+	return pb_debug(file, "%lu %lu", start_pfn, end_pfn);
+}
+
+bool pb_debug_has(const char *file)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), PB_DEBUGFS "/%s", file);
+	return !access(path, F_OK);
+}
+
+/* Pages of one pageblock, as the module's map says it */
+long pb_pageblock_pages(void)
+{
+	unsigned int order = 0;
+	char line[128] = "";
+	FILE *f;
+
+	f = fopen(PB_DEBUGFS "/map", "r");
+	if (!f)
+		return -errno;
+	if (!fgets(line, sizeof(line), f) ||
+	    sscanf(line, "# v1 pageblock_order=%u", &order) != 1)
+		order = 0;
+	fclose(f);
+	return order ? 1L << order : -EPROTO;
+}
+
+/* Order of the largest free page: buddyinfo has one column for each order */
+int pb_max_order(void)
+{
+	char line[512], *at;
+	int nr = 0;
+	FILE *f;
+
+	f = fopen("/proc/buddyinfo", "r");
+	if (!f)
+		return -errno;
+	if (!fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	fclose(f);
+	/* Node 0, zone      DMA      1      0 ... */
+	for (at = strtok(line, " \n"); at; at = strtok(NULL, " \n"))
+		nr++;
+	return nr > 4 ? nr - 5 : -EPROTO;
+}
+
+/* One value of the module's "counters", which are folded */
+long pb_counter(int nid, const char *zone, const char *key)
+{
+	char line[1024], want[64], *at;
+	long ret = -ENOENT;
+	FILE *f;
+
+	f = fopen(PB_DEBUGFS "/counters", "r");
+	if (!f)
+		return -errno;
+	snprintf(want, sizeof(want), "node=%d zone=%s ", nid, zone);
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, want, strlen(want)))
+			continue;
+		snprintf(want, sizeof(want), " %s=", key);
+		at = strstr(line, want);
+		if (at)
+			ret = atol(at + strlen(want));
+		break;
+	}
+	fclose(f);
+	return ret;
+}
+
+/* What the map says of @nid and @zone, or of a range when @zone is NULL */
+static long pb_map_sum(int nid, const char *zone, unsigned long start_pfn,
+		       unsigned long end_pfn, bool usable)
+{
+	struct pb_map m;
+	char line[160];
+	long sum = 0;
+	FILE *f;
+
+	f = fopen(PB_DEBUGFS "/map", "r");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%li %d %15s %15s %d %lu/%lu", (long *)&m.pfn,
+			   &m.nid, m.zone, m.type, &m.isolated, &m.free,
+			   &m.total) != 7)
+			continue;
+		if (zone && (m.nid != nid || strcmp(m.zone, zone)))
+			continue;
+		if (m.pfn < start_pfn || m.pfn >= end_pfn)
+			continue;
+		if (!usable || !m.isolated)
+			sum += m.free;
+	}
+	fclose(f);
+	return sum;
+}
+
+/* Free pages of the pageblocks in the range, isolated or not */
+long pb_map_free(unsigned long start_pfn, unsigned long end_pfn)
+{
+	return pb_map_sum(0, NULL, start_pfn, end_pfn, false);
+}
+
+/* One audit: the number of violations of one kind, of all when @what is "" */
+long pb_audit_count(const char *what)
+{
+	char line[256], key[64];
+	long count = 0;
+	FILE *f;
+
+	f = fopen(PB_DEBUGFS "/audit", "r");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "zone %*d %*s %63s", key) != 1)
+			continue;
+		if (!*what || !strcmp(key, what)) {
+			printf("# audit: %s", line);
+			count++;
+		}
+	}
+	fclose(f);
+	return count;
+}
+
+/* The first run of pageblocks that the module has isolated */
+int pb_isolated_range(unsigned long *start_pfn, unsigned long *end_pfn)
+{
+	char buf[4096];
+	int ret;
+
+	ret = pb_read(PB_DEBUGFS "/isolate", buf, sizeof(buf));
+	if (ret)
+		return ret;
+	return sscanf(buf, "%lu %lu", start_pfn, end_pfn) == 2 ? 0 : -ENODATA;
+}
+
+int pb_undo_all(void)
+{
+	unsigned long start, end;
+	int ret;
+
+	while (!(ret = pb_isolated_range(&start, &end))) {
+		ret = pb_debug_range("undo", start, end);
+		if (ret)
+			return ret;
+	}
+	/* Nothing left, or no module that could have isolated anything */
+	return ret == -ENODATA || ret == -ENOENT ? 0 : ret;
+}
+
 /* Loads */
 
 /* Anonymous memory that can only come from @nid; nothing is touched yet */

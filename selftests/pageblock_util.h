@@ -145,6 +145,20 @@ long pb_owner_walk(unsigned long start_pfn, unsigned long end_pfn,
 		   void *arg);
 int pb_owner_stack(unsigned long pfn, char *buf, size_t len);
 
+/* The debug module: triggers, counters, audit. No module: -ENOENT */
+int pb_debug(const char *file, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+int pb_debug_range(const char *file, unsigned long start_pfn,
+		   unsigned long end_pfn);
+bool pb_debug_has(const char *file);
+long pb_pageblock_pages(void);
+int pb_max_order(void);
+long pb_counter(int nid, const char *zone, const char *key);
+long pb_map_free(unsigned long start_pfn, unsigned long end_pfn);
+long pb_audit_count(const char *what);
+int pb_isolated_range(unsigned long *start_pfn, unsigned long *end_pfn);
+int pb_undo_all(void);
+
 /* Loads */
 void *pb_mmap_node(size_t len, int nid);
 int pb_prefer_node(int nid);

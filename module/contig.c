@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * alloc_contig_range() of a given range, freed again at once: what virtio-mem,
+ * CMA and gigantic pages do, but of memory that the caller chooses. It also
+ * drains the per-CPU lists of the range's zone.
+ *
+ * The range may span zones, which alloc_contig_range() does not allow: so one
+ * can see that it notices. Memory that is re-onlined to another zone between
+ * the look of alloc_contig_pages() and the isolation looks the same to it.
+ */
+#include <linux/gfp.h>
+#include <linux/percpu-rwsem.h>
+#include "pageblock_debug.h"
+
+static bool pb_range_online(unsigned long start_pfn, unsigned long end_pfn)
+{
+	unsigned long pfn;
+
+	for (pfn = start_pfn; pfn < end_pfn; pfn += pageblock_nr_pages) {
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (!page || !pb_page_zone(page))
+			return false;
+	}
+	return true;
+}
+
+static int pb_contig(unsigned long start_pfn, unsigned long end_pfn)
+{
+	int ret;
+
+	if (!pb_range_online(start_pfn, end_pfn))
+		return -EINVAL;
+	ret = alloc_contig_range(start_pfn, end_pfn, ACR_FLAGS_NONE,
+				 GFP_KERNEL | __GFP_NOWARN);
+	if (!ret)
+		free_contig_range(start_pfn, end_pfn - start_pfn);
+	return ret;
+}
+
+static ssize_t contig_write(struct file *file, const char __user *ubuf,
+			    size_t count, loff_t *ppos)
+{
+	unsigned long start_pfn, end_pfn;
+	int ret;
+
+	ret = pb_parse_range(ubuf, count, &start_pfn, &end_pfn);
+	if (ret)
+		return ret;
+	/* Memory must not go offline meanwhile, nor is it waited for. */
+	if (!percpu_down_read_trylock(pb_sym.mem_hotplug_lock))
+		return -EAGAIN;
+	ret = pb_contig(start_pfn, end_pfn);
+	percpu_up_read(pb_sym.mem_hotplug_lock);
+	return ret ?: count;
+}
+
+static const struct file_operations contig_fops = {
+	.owner	= THIS_MODULE,
+	.open	= simple_open,
+	.write	= contig_write,
+	.llseek	= noop_llseek,
+};
+
+/**
+ * pb_contig_init() - create "contig"
+ * @dir:	debugfs directory
+ */
+void pb_contig_init(struct dentry *dir)
+{
+	debugfs_create_file("contig", 0200, dir, NULL, &contig_fops);
+}

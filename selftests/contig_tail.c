@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reproducer: alloc_contig_range() must come to an end when the tail of its
+ * range is no memory of its zone.
+ *
+ *   memory block    |-- 0: Normal --|-- 1: Movable --|-- 2: Normal --|
+ *   range                       <------->
+ *
+ * Callers look for a range in one zone, but nothing holds it there: before it
+ * is isolated, a memory block of it can go offline and come back in another
+ * zone. The search for pages to migrate passes over such a block; with no
+ * other block ahead the loop around it makes no progress, for ever.
+ *
+ * Block 2 is there because a zone without any gap is not searched for gaps.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pageblock_util.h"
+#include "kselftest_harness.h"
+
+FIXTURE(contig) {
+	struct pb_saved auto_online;
+	struct pb_dimm dimm;
+	unsigned long nr;	/* pages of a pageblock */
+	int nid;
+};
+
+FIXTURE_SETUP(contig)
+{
+	static const char * const type[] = {
+		"online_kernel", "online_movable", "online_kernel",
+	};
+	long nr = pb_pageblock_pages();
+	int i;
+
+	if (nr < 0 || !pb_debug_has("contig"))
+		SKIP(return, "need pageblock_debug.ko with its triggers, have none");
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	self->nr = nr;
+	self->nid = pb_target_node();
+	ASSERT_EQ(0, pb_save(&self->auto_online,
+			     PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "contig", 3 * pb_block_mb(),
+			       self->nid));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, pb_block_set(&self->dimm.block[i], type[i]));
+}
+
+FIXTURE_TEARDOWN_PARENT(contig)
+{
+	int ret;
+
+	EXPECT_EQ(0, pb_undo_all());
+	ret = pb_hotdel(&self->dimm);
+	if (ret)
+		TH_LOG("the memory stays: %s", strerror(-ret));
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+}
+
+/* Its exit status is the error, 0 when the range was allocated */
+static pid_t start_contig(unsigned long start, unsigned long end)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (!pid) {
+		pb_let_go_of_output();
+		_exit(-pb_debug_range("contig", start, end));
+	}
+	return pid;
+}
+
+TEST_F_TIMEOUT(contig, range_that_ends_in_another_zone_is_an_error, 120)
+{
+	unsigned long border = self->dimm.block[1].start_pfn;
+	double end = pb_now() + 1.5 * pb_timeout_mul();
+	int status, killed = 0;
+	pid_t pid;
+
+	ASSERT_EQ(self->dimm.block[0].end_pfn, border);
+	/* Both sides by themselves are fine, so only the border can stop it */
+	ASSERT_EQ(0, pb_debug_range("contig", border - self->nr, border));
+	ASSERT_EQ(0, pb_debug_range("contig", border, border + self->nr));
+
+	pid = start_contig(border - self->nr, border + self->nr);
+	ASSERT_GT(pid, 0);
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		pb_msleep(5);
+		if (pb_now() < end)
+			continue;
+		ASSERT_FALSE(killed) TH_LOG("it cannot even be killed");
+		kill(pid, SIGKILL);
+		killed = 1;
+		end = pb_now() + 3.0 * pb_timeout_mul();
+	}
+	EXPECT_FALSE(killed) TH_LOG("it made no progress until it was killed");
+	if (!killed) {
+		EXPECT_TRUE(WIFEXITED(status));
+		EXPECT_NE(0, WEXITSTATUS(status));
+		TH_LOG("%s", strerror(WEXITSTATUS(status)));
+	}
+	/* Nothing stays isolated, on either side */
+	EXPECT_EQ(0, pb_counter(self->nid, "Normal", "nr_isolate_pageblock"));
+	EXPECT_EQ(0, pb_counter(self->nid, "Movable", "nr_isolate_pageblock"));
+	EXPECT_EQ(0, pb_audit_count(""));
+}
+
+TEST_HARNESS_MAIN
