@@ -9,10 +9,12 @@
  *	calibration <what> <instructions> <ticks>
  *	bench <op> <gfp> <min> <median>
  *
- * in ticks per operation, two decimals. What makes two runs agree: one CPU,
- * interrupts off around a sample (but for an operation that sleeps, which is
- * so short that few samples meet a timer tick), free lists without a past (see
- * bench_settle()), warm-up, and the minimum and median of many samples.
+ * in ticks per operation, two decimals. What makes two runs agree, and two
+ * kernels comparable: one CPU, interrupts off around a sample (but for an
+ * operation that sleeps, which is so short that few samples meet a timer tick),
+ * free lists and per-CPU state without a past before each sample (see
+ * bench_settle() and bench_reset()), warm-up, and the minimum and median of many
+ * samples. A sample during which another CPU changed the free lists is void.
  */
 #include <linux/bitops.h>
 #include <linux/debugfs.h>
@@ -40,6 +42,7 @@
 #define BENCH_NOPS	1000
 #define BENCH_LOOPS	10000
 #define BENCH_MAX_HELD	65536
+#define BENCH_MAX_VOID	1000
 
 struct bench_op;
 typedef int (*bench_fn)(const struct bench_op *op, gfp_t gfp);
@@ -70,7 +73,10 @@ static struct page *bench_pages[BENCH_BATCH];
 static u64 bench_ticks[BENCH_SAMPLES];
 static unsigned long bench_contig_pfn;
 static void (*bench_drain_local_pages)(struct zone *zone);
+static struct zone *bench_zone;
 static LIST_HEAD(bench_held);
+static unsigned int bench_nr_held;
+static unsigned int bench_nr_void;
 
 static int bench_pair(const struct bench_op *op, gfp_t gfp)
 {
@@ -183,8 +189,25 @@ static const struct bench_op bench_ops[] = {
 	{ "contig_8mb", bench_contig, .reps = 1, .unit = 1, .sleeps = true },
 };
 
+/*
+ * This CPU's share of the zone counters. It is folded into the zone's when it
+ * exceeds a threshold; how soon depends on what it was before.
+ */
+static void bench_fold_zone_stats(struct zone *zone)
+{
+	int i;
+
+	for (i = 0; i < NR_VM_ZONE_STAT_ITEMS; i++) {
+		long diff = this_cpu_xchg(zone->per_cpu_zonestats->vm_stat_diff[i],
+					  0);
+
+		if (diff)
+			zone_page_state_add(diff, zone, i);
+	}
+}
+
 /* Empty pcp lists that learned nothing from what was before. */
-static void bench_reset_pcp(void)
+static void bench_reset(void)
 {
 	struct per_cpu_pages *pcp;
 	int nid, zid;
@@ -196,6 +219,7 @@ static void bench_reset_pcp(void)
 
 			if (!populated_zone(zone))
 				continue;
+			bench_fold_zone_stats(zone);
 			pcp = this_cpu_ptr(zone->per_cpu_pageset);
 			guard(spinlock)(&pcp->lock);
 			pcp->high = pcp->high_min;
@@ -206,24 +230,136 @@ static void bench_reset_pcp(void)
 	}
 }
 
-static noinline int bench_sample(const struct bench_op *op, gfp_t gfp,
+static const struct {
+	int type;
+	gfp_t gfp;
+} bench_types[] = {
+	{ MIGRATE_UNMOVABLE, GFP_KERNEL },
+	{ MIGRATE_RECLAIMABLE, GFP_KERNEL | __GFP_RECLAIMABLE },
+	{ MIGRATE_MOVABLE, GFP_HIGHUSER_MOVABLE },
+};
+
+/* The lowest order of free pages of that type, -1 when there are none. */
+static int bench_smallest_order(int type)
+{
+	int order;
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++) {
+		if (!list_empty(&bench_zone->free_area[order].free_list[type]))
+			return order;
+	}
+	return -1;
+}
+
+static bool bench_is_settled(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bench_types); i++) {
+		if (bench_smallest_order(bench_types[i].type) != MAX_PAGE_ORDER)
+			return false;
+	}
+	return true;
+}
+
+static struct page *bench_alloc(gfp_t gfp, int order)
+{
+	struct page *page = alloc_pages(gfp | (order ? __GFP_COMP : 0), order);
+
+	bench_drain_local_pages(NULL);
+	return page;
+}
+
+/*
+ * How far an allocation must split, and a free can merge, depends on what is
+ * on the free lists, thus on all that happened since boot. Take every free page
+ * of less than the largest order out of the way, and see that there are some of
+ * the largest, so that each operation starts from whole pages of the largest
+ * order and merges them again. Draining the pcp lists returns what was taken
+ * beyond the page asked for. bench_unsettle() gives everything back.
+ */
+static int bench_settle_type(int type, gfp_t gfp)
+{
+	struct page *page;
+	int order;
+
+	bench_drain_local_pages(NULL);
+	while ((order = bench_smallest_order(type)) != MAX_PAGE_ORDER) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (bench_nr_held >= BENCH_MAX_HELD)
+			return -ENOSPC;
+		/* Claims a block of another type when there is nothing left. */
+		page = bench_alloc(gfp, order < 0 ? MAX_PAGE_ORDER : order);
+		if (!page)
+			return -ENOMEM;
+		if (order < 0) {
+			__free_pages(page, MAX_PAGE_ORDER);
+			continue;
+		}
+		set_page_private(page, order);
+		list_add(&page->lru, &bench_held);
+		bench_nr_held++;
+	}
+	return 0;
+}
+
+static int bench_settle(void)
+{
+	int i, ret = 0;
+
+	/* Settling one type may take a block from another that was settled. */
+	while (!ret && !bench_is_settled()) {
+		for (i = 0; i < ARRAY_SIZE(bench_types) && !ret; i++)
+			ret = bench_settle_type(bench_types[i].type,
+						bench_types[i].gfp);
+	}
+	return ret;
+}
+
+static noinline int bench_sample_once(const struct bench_op *op, gfp_t gfp,
+				      u64 *ticks)
+{
+	u64 start = rdtsc();
+	int ret = op->fn(op, gfp);
+
+	*ticks = rdtsc() - start;
+	return ret;
+}
+
+/* -EAGAIN: the free lists are not what they should be, the sample is void. */
+static int bench_sample_irqs_off(const struct bench_op *op, gfp_t gfp,
 				 u64 *ticks)
 {
-	unsigned long flags = 0;
-	u64 start;
 	int ret;
 
-	if (!op->sleeps) {
-		local_irq_save(flags);
-		/* The pcp lists as the operation itself leaves them */
-		bench_reset_pcp();
-		op->fn(op, gfp);
+	guard(irqsave)();
+	bench_reset();
+	if (!bench_is_settled())
+		return -EAGAIN;
+	/* The pcp lists as the operation itself leaves them */
+	op->fn(op, gfp);
+	ret = bench_sample_once(op, gfp, ticks);
+	bench_reset();
+	if (!ret && !bench_is_settled())
+		return -EAGAIN;
+	return ret;
+}
+
+static int bench_sample(const struct bench_op *op, gfp_t gfp, u64 *ticks)
+{
+	int ret;
+
+	if (op->sleeps)
+		return bench_sample_once(op, gfp, ticks);
+
+	while ((ret = bench_sample_irqs_off(op, gfp, ticks)) == -EAGAIN) {
+		if (++bench_nr_void > BENCH_MAX_VOID)
+			return -EBUSY;
+		ret = bench_settle();
+		if (ret)
+			return ret;
 	}
-	start = rdtsc();
-	ret = op->fn(op, gfp);
-	*ticks = rdtsc() - start;
-	if (!op->sleeps)
-		local_irq_restore(flags);
 	return ret;
 }
 
@@ -300,67 +436,6 @@ static int bench_calibrate(struct seq_file *m, u64 *empty)
 	return 0;
 }
 
-static int bench_smallest_order(struct zone *zone, int type)
-{
-	int order;
-
-	for (order = 0; order < MAX_PAGE_ORDER; order++) {
-		if (!list_empty(&zone->free_area[order].free_list[type]))
-			break;
-	}
-	return order;
-}
-
-/*
- * How far an allocation must split, and a free can merge, depends on what is
- * on the free lists, thus on all that happened since boot. Take every free page
- * of less than the largest order out of the way, so that each operation starts
- * from whole pages of the largest order and merges them again. Draining the pcp
- * lists returns what was taken beyond the page asked for.
- */
-static int bench_settle_type(struct seq_file *m, gfp_t gfp, int type)
-{
-	unsigned int held = 0;
-	struct zone *zone;
-	struct page *page;
-	int order = 0;
-
-	bench_drain_local_pages(NULL);
-	page = alloc_pages(gfp, 0);
-	if (!page)
-		return -ENOMEM;
-	zone = page_zone(page);
-	for (;;) {
-		set_page_private(page, order);
-		list_add(&page->lru, &bench_held);
-		bench_drain_local_pages(zone);
-		order = bench_smallest_order(zone, type);
-		if (order == MAX_PAGE_ORDER)
-			break;
-		if (++held > BENCH_MAX_HELD || fatal_signal_pending(current))
-			return -EINTR;
-		page = alloc_pages(gfp | (order ? __GFP_COMP : 0), order);
-		if (!page)
-			return -ENOMEM;
-	}
-	seq_printf(m, "settled %s %d %u\n", zone->name, type, held);
-	return 0;
-}
-
-static int bench_settle(struct seq_file *m)
-{
-	int ret;
-
-	ret = bench_settle_type(m, GFP_KERNEL, MIGRATE_UNMOVABLE);
-	if (!ret)
-		ret = bench_settle_type(m, GFP_KERNEL | __GFP_RECLAIMABLE,
-					MIGRATE_RECLAIMABLE);
-	if (!ret)
-		ret = bench_settle_type(m, GFP_HIGHUSER_MOVABLE,
-					MIGRATE_MOVABLE);
-	return ret;
-}
-
 static void bench_unsettle(void)
 {
 	struct page *page, *next;
@@ -372,19 +447,28 @@ static void bench_unsettle(void)
 		set_page_private(page, 0);
 		__free_pages(page, order);
 	}
+	bench_nr_held = 0;
 }
 
-/* Two free pages of the largest order side by side, in movable blocks. */
-static unsigned long bench_find_contig(void)
+/* The zone that requests of this CPU are served from. */
+static struct zone *bench_find_zone(void)
 {
 	struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE);
-	unsigned long pfn, start;
 	struct zone *zone;
 
 	if (!page)
-		return 0;
+		return NULL;
 	zone = page_zone(page);
 	__free_page(page);
+	return zone;
+}
+
+/* Two free pages of the largest order side by side. */
+static unsigned long bench_find_contig(void)
+{
+	struct zone *zone = bench_zone;
+	unsigned long pfn, start;
+	struct page *page;
 
 	start = ALIGN(zone->zone_start_pfn, BENCH_CONTIG);
 	pfn = ALIGN_DOWN(zone_end_pfn(zone), BENCH_CONTIG);
@@ -413,13 +497,19 @@ static int bench_run(struct seq_file *m)
 	/* With interrupts off, an allocation must never have to reclaim. */
 	if (global_zone_page_state(NR_FREE_PAGES) << PAGE_SHIFT < SZ_256M)
 		return -ENOMEM;
+	bench_zone = bench_find_zone();
+	if (!bench_zone)
+		return -ENOMEM;
+
+	bench_nr_void = 0;
+	ret = bench_settle();
+	if (ret)
+		return ret;
 	bench_contig_pfn = bench_find_contig();
 	if (!bench_contig_pfn)
 		return -ENOMEM;
 
 	ret = bench_calibrate(m, &empty);
-	if (!ret)
-		ret = bench_settle(m);
 	for (i = 0; i < ARRAY_SIZE(bench_ops) && !ret; i++) {
 		const struct bench_op *op = &bench_ops[i];
 
@@ -432,6 +522,8 @@ static int bench_run(struct seq_file *m)
 			ret = bench_run_op(m, op, "movable",
 					   GFP_HIGHUSER_MOVABLE, empty);
 	}
+	seq_printf(m, "settled %s held %u void %u\n", bench_zone->name,
+		   bench_nr_held, bench_nr_void);
 	return ret;
 }
 
