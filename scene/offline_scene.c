@@ -24,7 +24,7 @@
 #define PLUG_MS		30000	/* hot-add request to memory block */
 #define SETUP_MS	600000	/* all load data written, on a busy host, too */
 #define SAMPLE_MS	200	/* pause between two looks at the map */
-#define TELL_MS		30000	/* between two signs of life */
+#define TELL_MS		60000	/* between two signs of life */
 
 struct dimm {
 	char id[8];
