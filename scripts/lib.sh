@@ -78,6 +78,8 @@ kernel_image()
 # identity: identical source gives identical objects; ccache when it is there.
 # KCFLAGS: nine tenths of the time goes into parsing headers. Not to remember for
 # each token which macros it came from saves one tenth, and changes no code.
+# CCACHE_DEPEND: ccache looks at the dependencies that the compiler writes,
+# instead of running the preprocessor once more for each file that it misses.
 kernel_env()
 {
 	local path=$PATH
@@ -85,6 +87,7 @@ kernel_env()
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES -u O -u V \
 		PATH="$path" KBUILD_BUILD_TIMESTAMP=1970-01-01 \
 		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost \
+		CCACHE_DEPEND=1 \
 		KCFLAGS="${KCFLAGS--pipe -ftrack-macro-expansion=0}" "$@"
 }
 
