@@ -10,6 +10,9 @@
  * "nocomp" asks for pages of higher orders that are no compound pages, as
  * drivers and compaction have them: isolation cannot see that such a page
  * spans the border of what it isolates.
+ *
+ * "drain" empties the per-CPU lists of the LRU and of all zones, so that what
+ * was freed is counted and merged.
  */
 #include <linux/gfp.h>
 #include <linux/list.h>
@@ -130,6 +133,11 @@ static ssize_t alloc_write(struct file *file, const char __user *ubuf,
 	argc = pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv));
 	if (argc < 0)
 		return argc;
+	if (argc == 1 && !strcmp(argv[0], "drain")) {
+		pb_sym.lru_add_drain_all();
+		pb_sym.drain_all_pages(NULL);
+		return count;
+	}
 	if (argc == 1 && !strcmp(argv[0], "free")) {
 		mutex_lock(&pb_held_lock);
 		pb_free_held();

@@ -12,24 +12,20 @@
 #include <linux/percpu-rwsem.h>
 #include "pageblock_debug.h"
 
-static bool pb_range_online(unsigned long start_pfn, unsigned long end_pfn)
+/* What lies between the ends may be offline: that is to be noticed as well. */
+static bool pb_ends_online(unsigned long start_pfn, unsigned long end_pfn)
 {
-	unsigned long pfn;
+	struct page *first = pfn_to_online_page(start_pfn);
+	struct page *last = pfn_to_online_page(end_pfn - 1);
 
-	for (pfn = start_pfn; pfn < end_pfn; pfn += pageblock_nr_pages) {
-		struct page *page = pfn_to_online_page(pfn);
-
-		if (!page || !pb_page_zone(page))
-			return false;
-	}
-	return true;
+	return first && last && pb_page_zone(first) && pb_page_zone(last);
 }
 
 static int pb_contig(unsigned long start_pfn, unsigned long end_pfn)
 {
 	int ret;
 
-	if (!pb_range_online(start_pfn, end_pfn))
+	if (!pb_ends_online(start_pfn, end_pfn))
 		return -EINVAL;
 	ret = alloc_contig_range(start_pfn, end_pfn, ACR_FLAGS_NONE,
 				 GFP_KERNEL | __GFP_NOWARN);
@@ -42,16 +38,20 @@ static ssize_t contig_write(struct file *file, const char __user *ubuf,
 			    size_t count, loff_t *ppos)
 {
 	unsigned long start_pfn, end_pfn;
+	bool quiet;
 	int ret;
 
 	ret = pb_parse_range(ubuf, count, &start_pfn, &end_pfn);
 	if (ret)
 		return ret;
-	/* Memory must not go offline meanwhile, nor is it waited for. */
-	if (!percpu_down_read_trylock(pb_sym.mem_hotplug_lock))
-		return -EAGAIN;
+	/*
+	 * As pb_isolate(): no offline begins in between, but one that is under
+	 * way is not waited for. Gigantic pages and CMA do not wait either.
+	 */
+	quiet = percpu_down_read_trylock(pb_sym.mem_hotplug_lock);
 	ret = pb_contig(start_pfn, end_pfn);
-	percpu_up_read(pb_sym.mem_hotplug_lock);
+	if (quiet)
+		percpu_up_read(pb_sym.mem_hotplug_lock);
 	return ret ?: count;
 }
 

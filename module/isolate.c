@@ -67,6 +67,20 @@ static int pb_own_add(unsigned long start_pfn, unsigned long end_pfn)
 	return 0;
 }
 
+/* Nobody but us may end the isolation of these blocks, so nobody has. */
+static bool pb_own_still_isolated(unsigned long start_pfn,
+				  unsigned long end_pfn)
+{
+	unsigned long pfn;
+
+	for (pfn = start_pfn; pfn < end_pfn; pfn += pageblock_nr_pages) {
+		if (!pfn_to_online_page(pfn) ||
+		    !PB_ISOLATED(pb_block_flags(pfn)))
+			return false;
+	}
+	return true;
+}
+
 static bool pb_own_all(unsigned long start_pfn, unsigned long end_pfn)
 {
 	unsigned long pfn;
@@ -230,11 +244,6 @@ static int pb_isolate_range(unsigned long start_pfn, unsigned long end_pfn)
 	return ret;
 }
 
-/*
- * Keep the range from going offline between the check and the isolation, but
- * do not wait for an offline attempt: isolating beside one is something to
- * test. The blocks it works on are isolated already and give -EBUSY.
- */
 /**
  * pb_isolate() - isolate pageblocks, which are ours from then on
  * @start_pfn:	first page
@@ -248,6 +257,12 @@ int pb_isolate(unsigned long start_pfn, unsigned long end_pfn)
 	int ret;
 
 	guard(mutex)(&pb_isolate_lock);
+	/*
+	 * Keep the range from going offline between the check and the
+	 * isolation, but do not wait for an offline attempt: isolating beside
+	 * one is something to test. The blocks it works on are isolated
+	 * already and give -EBUSY.
+	 */
 	quiet = percpu_down_read_trylock(pb_sym.mem_hotplug_lock);
 	ret = pb_isolate_range(start_pfn, end_pfn);
 	if (quiet)
@@ -268,6 +283,7 @@ static ssize_t isolate_write(struct file *file, const char __user *ubuf,
 	return ret ?: count;
 }
 
+/* -ESTALE: done, but somebody else had undone some of it before */
 static ssize_t undo_write(struct file *file, const char __user *ubuf,
 			  size_t count, loff_t *ppos)
 {
@@ -279,7 +295,10 @@ static ssize_t undo_write(struct file *file, const char __user *ubuf,
 		return ret;
 	mutex_lock(&pb_isolate_lock);
 	if (pb_own_all(start_pfn, end_pfn)) {
+		if (!pb_own_still_isolated(start_pfn, end_pfn))
+			ret = -ESTALE;
 		pb_own_del(start_pfn, end_pfn);
+		pb_owners_forget(start_pfn, end_pfn);
 		pb_sym.undo_isolate_page_range(start_pfn, end_pfn);
 	} else {
 		ret = -EINVAL;

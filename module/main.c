@@ -88,6 +88,7 @@ static int __init pb_init(void)
 	pb_map_init(pb_dir);
 	pb_alloc_init(pb_dir);
 	pb_isolate_init(pb_dir);
+	pb_owners_init(pb_dir);
 	pb_contig_init(pb_dir);
 	pb_report_init(pb_dir);
 	pb_compact_init(pb_dir);
@@ -107,6 +108,7 @@ static void __exit pb_exit(void)
 	debugfs_remove(pb_dir);
 	pb_audit_exit();
 	pb_fault_exit();
+	pb_owners_exit();
 	pb_isolate_exit();
 	pb_alloc_exit();
 	pb_blocks_exit();

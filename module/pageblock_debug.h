@@ -9,6 +9,7 @@
  * map.c	one line per pageblock, one line per zone
  * alloc.c	held allocations
  * isolate.c	isolation of pageblock ranges, and its ownership
+ * owners.c	whose isolation it is, for all users, and who undoes another's
  * contig.c	alloc_contig_range() of a given range
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
@@ -86,6 +87,8 @@ struct capture_control;
  * @boot_zonestats:		mm/page_alloc.c; shared by all empty zones
  * @mem_hotplug_lock:		mm/memory_hotplug.c
  * @try_to_compact_pages:	mm/compaction.c
+ * @lru_add_drain_all:		mm/swap.c
+ * @drain_all_pages:		mm/page_alloc.c
  */
 struct pb_symbols {
 	int (*start_isolate_page_range)(unsigned long start_pfn,
@@ -100,6 +103,8 @@ struct pb_symbols {
 			const struct alloc_context *ac,
 			enum compact_priority prio,
 			struct capture_control *capc);
+	void (*lru_add_drain_all)(void);
+	void (*drain_all_pages)(struct zone *zone);
 };
 
 extern struct pb_symbols pb_sym;
@@ -162,6 +167,18 @@ int pb_parse_range(const char __user *ubuf, size_t count,
 void pb_own_look(struct zone *zone, struct pb_zone_look *look);
 #ifdef PB_FAULTS
 int pb_own_fault(enum pb_counter c, long delta);
+#endif
+
+/* owners.c */
+#ifdef CONFIG_KRETPROBES
+void pb_owners_init(struct dentry *dir);
+void pb_owners_exit(void);
+void pb_owners_forget(unsigned long start_pfn, unsigned long end_pfn);
+#else
+static inline void pb_owners_init(struct dentry *dir) { }
+static inline void pb_owners_exit(void) { }
+static inline void pb_owners_forget(unsigned long start_pfn,
+				    unsigned long end_pfn) { }
 #endif
 
 /* contig.c */

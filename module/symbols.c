@@ -35,6 +35,8 @@ static const struct {
 	PB_SYMBOL(boot_zonestats),
 	PB_SYMBOL(mem_hotplug_lock),
 	PB_SYMBOL(try_to_compact_pages),
+	PB_SYMBOL(lru_add_drain_all),
+	PB_SYMBOL(drain_all_pages),
 };
 
 /**

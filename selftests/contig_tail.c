@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reproducer: alloc_contig_range() must come to an end when the tail of its
- * range is no memory of its zone.
+ * Reproducer: alloc_contig_range() must notice when part of its range is no
+ * memory of its zone, and come to an end.
  *
  *   memory block    |-- 0: Normal --|-- 1: Movable --|-- 2: Normal --|
  *   range                       <------->
@@ -10,6 +10,11 @@
  * is isolated, a memory block of it can go offline and come back in another
  * zone. The search for pages to migrate passes over such a block; with no
  * other block ahead the loop around it makes no progress, for ever.
+ *
+ * Memory in the middle of the range that is offline was passed over by
+ * isolation as well, which then said that it had isolated the range. When such
+ * memory comes online and somebody isolates it, that is undone together with
+ * the range.
  *
  * Block 2 is there because a zone without any gap is not searched for gaps.
  */
@@ -78,38 +83,71 @@ static pid_t start_contig(unsigned long start, unsigned long end)
 	return pid;
 }
 
+/* The error, 0 when the range was allocated, -ETIMEDOUT when it had no end */
+static int contig_ends(unsigned long start, unsigned long end)
+{
+	double until = pb_now() + 1.5 * pb_timeout_mul();
+	pid_t pid = start_contig(start, end);
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		pb_msleep(5);
+		if (pb_now() < until)
+			continue;
+		kill(pid, SIGKILL);
+		return pb_child_end(pid, 3.0 * pb_timeout_mul()) == PB_NEVER ?
+		       -EDEADLK : -ETIMEDOUT;
+	}
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
 TEST_F_TIMEOUT(contig, range_that_ends_in_another_zone_is_an_error, 120)
 {
 	unsigned long border = self->dimm.block[1].start_pfn;
-	double end = pb_now() + 1.5 * pb_timeout_mul();
-	int status, killed = 0;
-	pid_t pid;
+	int ret;
 
 	ASSERT_EQ(self->dimm.block[0].end_pfn, border);
 	/* Both sides by themselves are fine, so only the border can stop it */
 	ASSERT_EQ(0, pb_debug_range("contig", border - self->nr, border));
 	ASSERT_EQ(0, pb_debug_range("contig", border, border + self->nr));
 
-	pid = start_contig(border - self->nr, border + self->nr);
-	ASSERT_GT(pid, 0);
-	while (waitpid(pid, &status, WNOHANG) != pid) {
-		pb_msleep(5);
-		if (pb_now() < end)
-			continue;
-		ASSERT_FALSE(killed) TH_LOG("it cannot even be killed");
-		kill(pid, SIGKILL);
-		killed = 1;
-		end = pb_now() + 3.0 * pb_timeout_mul();
-	}
-	EXPECT_FALSE(killed) TH_LOG("it made no progress until it was killed");
-	if (!killed) {
-		EXPECT_TRUE(WIFEXITED(status));
-		EXPECT_NE(0, WEXITSTATUS(status));
-		TH_LOG("%s", strerror(WEXITSTATUS(status)));
-	}
+	ret = contig_ends(border - self->nr, border + self->nr);
+	ASSERT_NE(-EDEADLK, ret) TH_LOG("it cannot even be killed");
+	EXPECT_NE(-ETIMEDOUT, ret)
+		TH_LOG("it made no progress until it was killed");
+	EXPECT_NE(0, ret);
+	TH_LOG("%s", strerror(-ret));
 	/* Nothing stays isolated, on either side */
 	EXPECT_EQ(0, pb_counter(self->nid, "Normal", "nr_isolate_pageblock"));
 	EXPECT_EQ(0, pb_counter(self->nid, "Movable", "nr_isolate_pageblock"));
+	EXPECT_EQ(0, pb_audit_count(""));
+}
+
+TEST_F_TIMEOUT(contig, range_with_offline_memory_is_not_isolated, 120)
+{
+	unsigned long start = self->dimm.block[0].end_pfn - self->nr;
+	unsigned long end = self->dimm.block[2].start_pfn + self->nr;
+	int ret;
+
+	if (!pb_debug_has("owners"))
+		SKIP(return, "need pageblock_debug.ko with \"owners\", have none");
+	ASSERT_EQ(self->dimm.block[1].end_pfn, self->dimm.block[2].start_pfn);
+	/* Both ends by themselves are fine, so only the middle can stop it */
+	ASSERT_EQ(0, pb_debug_range("contig", start, start + self->nr));
+	ASSERT_EQ(0, pb_debug_range("contig", end - self->nr, end));
+	ASSERT_EQ(0, pb_offline(&self->dimm.block[1], 5000 * pb_timeout_mul(),
+				NULL));
+
+	ASSERT_EQ(0, pb_debug("owners", "1"));
+	ret = contig_ends(start, end);
+	EXPECT_EQ(-EBUSY, ret) TH_LOG("%s", strerror(-ret));
+	EXPECT_EQ(0, pb_owners("isolations"))
+		TH_LOG("a range is isolated, it says, half of which is not there");
+	EXPECT_EQ(1, pb_owners("refused"));
+	EXPECT_EQ(0, pb_debug("owners", "0"));
+	EXPECT_EQ(0, pb_counter(self->nid, "Normal", "nr_isolate_pageblock"));
 	EXPECT_EQ(0, pb_audit_count(""));
 }
 

@@ -117,31 +117,6 @@ static int find_used(const struct pb_block *mem, unsigned long *start,
 	return nr < 0 ? nr : *end ? 0 : -ENODATA;
 }
 
-/* Free pages of @order on the list of isolated ones, from /proc/pagetypeinfo */
-static long isolated_of_order(int nid, int order)
-{
-	char line[512], zone[16], type[16];
-	int n, pos, i, ret = -ENOENT;
-	unsigned long nr = 0;
-	char *at;
-	FILE *f;
-
-	f = fopen("/proc/pagetypeinfo", "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Node %d, zone %15[^,], type %15s%n", &n, zone,
-			   type, &pos) != 3 ||
-		    n != nid || strcmp(zone, ZONE) || strcmp(type, "Isolate"))
-			continue;
-		for (at = line + pos, i = 0; i <= order; i++)
-			nr = strtoul(at, &at, 10);
-		ret = nr;
-		break;
-	}
-	if (f)
-		fclose(f);
-	return ret;
-}
-
 /*
  * The page of two or more blocks is with the device that gets the reports,
  * and meanwhile somebody isolates its second block.
@@ -187,7 +162,8 @@ TEST_F_TIMEOUT(pieces, end_of_isolation_takes_one_block_only, 300)
 	ASSERT_EQ(0, pb_debug_range("isolate", start, end));
 	/* Free pages of isolated blocks merge when they are freed */
 	ASSERT_EQ(0, pb_debug("alloc", "free"));
-	ASSERT_EQ(1, isolated_of_order(self->nid, self->order + 1));
+	ASSERT_EQ(1, pb_free_of_order(self->nid, ZONE, "Isolate",
+				      self->order + 1));
 
 	ASSERT_EQ(0, pb_debug_range("undo", start, start + self->nr));
 	ASSERT_EQ(2 * (long)self->nr, pb_map_free(start, end));

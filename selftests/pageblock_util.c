@@ -349,6 +349,28 @@ bool pb_going_offline(const struct pb_block *block)
 	return false;
 }
 
+/*
+ * Wait @seconds for the end of a child that has one by itself; as long again
+ * after SIGKILL. Nobody should have to kill it.
+ */
+enum pb_end pb_child_end(pid_t pid, double seconds)
+{
+	enum pb_end how;
+	double end;
+
+	for (how = PB_BY_ITSELF; how < PB_NEVER; how++) {
+		end = pb_now() + seconds;
+		if (how == PB_BY_SIGNAL)
+			kill(pid, SIGKILL);
+		while (pb_now() < end) {
+			if (waitpid(pid, NULL, WNOHANG) == pid)
+				return how;
+			pb_msleep(5);
+		}
+	}
+	return how;
+}
+
 /* The host of the VM */
 
 static const char *pb_vmreq(void)
@@ -478,6 +500,101 @@ int pb_hotdel(struct pb_dimm *dimm)
 		pb_msleep(20);
 	} while (pb_now() < end);
 	return -ETIMEDOUT;
+}
+
+/* Memory that gigantic pages can come from */
+
+/* The smallest huge page size that alloc_contig_range() has to serve, or 0 */
+unsigned long pb_gigantic_bytes(void)
+{
+	unsigned long kb, best = 0;
+	struct dirent *ent;
+	DIR *d;
+
+	d = opendir("/sys/kernel/mm/hugepages");
+	while (d && (ent = readdir(d))) {
+		if (sscanf(ent->d_name, "hugepages-%lukB", &kb) != 1)
+			continue;
+		if (kb * 1024 >= pb_block_bytes() && (!best || kb < best))
+			best = kb;
+	}
+	if (d)
+		closedir(d);
+	return best * 1024;
+}
+
+/* An aligned run of offline blocks, as long as a gigantic page */
+static int pb_find_run(const struct pb_block *all, int nr, int want,
+		       struct pb_block *run)
+{
+	int i, j;
+
+	for (i = 0; i + want <= nr; i++) {
+		if (all[i].id % want)
+			continue;
+		for (j = 0; j < want; j++)
+			if (all[i + j].id != all[i].id + j ||
+			    !pb_block_is(&all[i + j], "state", "offline"))
+				break;
+		if (j < want)
+			continue;
+		memcpy(run, all + i, want * sizeof(*run));
+		return want;
+	}
+	return 0;
+}
+
+/*
+ * The offline memory blocks of one gigantic page into @run, PB_MAX_BLOCKS of
+ * them at most; hot-added as @dimm when there are none. Returns how many.
+ * -ENODEV: no such blocks, and no host.
+ */
+int pb_gigantic_run(struct pb_dimm *dimm, const char *tag,
+		    struct pb_block *run)
+{
+	static struct pb_block all[PB_SCAN_BLOCKS];
+	unsigned long bytes = pb_gigantic_bytes();
+	int want = bytes / pb_block_bytes(), nr;
+
+	/* Twice the size holds one aligned run wherever it lands */
+	if (!want || 2 * want > PB_MAX_BLOCKS)
+		return -ERANGE;
+	nr = pb_all_blocks(all, PB_SCAN_BLOCKS);
+	if (nr < 0)
+		return nr;
+	nr = pb_find_run(all, nr, want, run);
+	if (nr)
+		return nr;
+	if (!pb_host())
+		return -ENODEV;
+	nr = pb_hotadd(dimm, tag, 2 * bytes >> 20, pb_target_node());
+	if (nr < 0)
+		return nr;
+	nr = pb_find_run(dimm->block, dimm->nr, want, run);
+	return nr ? nr : -ENOENT;
+}
+
+/* The node of a memory block, which sysfs tells the other way round only */
+int pb_block_node(const struct pb_block *block)
+{
+	static struct pb_block b[PB_SCAN_BLOCKS];
+	int nid, nr;
+
+	for (nid = 0; nid < 1024; nid++) {
+		nr = pb_node_blocks(nid, b, PB_SCAN_BLOCKS);
+		while (nr-- > 0)
+			if (b[nr].id == block->id)
+				return nid;
+	}
+	return -ENOENT;
+}
+
+/* nr_hugepages of gigantic pages on @nid */
+void pb_gigantic_pool(char *path, size_t len, int nid)
+{
+	snprintf(path, len, PB_SYS_NODE
+		 "/node%d/hugepages/hugepages-%lukB/nr_hugepages", nid,
+		 pb_gigantic_bytes() >> 10);
 }
 
 /* Counters */
@@ -863,6 +980,33 @@ long pb_pageblock_pages(void)
 	return order ? 1L << order : -EPROTO;
 }
 
+/* Free pages of @order on one list, from /proc/pagetypeinfo */
+long pb_free_of_order(int nid, const char *zone, const char *type, int order)
+{
+	char line[512], z[16], t[16];
+	int n, pos, i;
+	unsigned long nr = 0;
+	long ret = -ENOENT;
+	char *at;
+	FILE *f;
+
+	f = fopen("/proc/pagetypeinfo", "r");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Node %d, zone %15[^,], type %15s%n", &n, z,
+			   t, &pos) != 3 ||
+		    n != nid || strcmp(z, zone) || strcmp(t, type))
+			continue;
+		for (at = line + pos, i = 0; i <= order; i++)
+			nr = strtoul(at, &at, 10);
+		ret = nr;
+		break;
+	}
+	fclose(f);
+	return ret;
+}
+
 /* Order of the largest free page: buddyinfo has one column for each order */
 int pb_max_order(void)
 {
@@ -898,7 +1042,8 @@ long pb_counter(int nid, const char *zone, const char *key)
 			continue;
 		snprintf(want, sizeof(want), " %s=", key);
 		at = strstr(line, want);
-		if (at)
+		/* "absent" when this kernel lacks it */
+		if (at && strncmp(at + strlen(want), "absent", 6))
 			ret = atol(at + strlen(want));
 		break;
 	}
@@ -960,6 +1105,22 @@ long pb_audit_count(const char *what)
 	}
 	fclose(f);
 	return count;
+}
+
+/* One number of the module's "owners", which is about all users of isolation */
+long pb_owners(const char *key)
+{
+	char buf[2048], *at;
+	long value;
+	int ret;
+
+	ret = pb_read(PB_DEBUGFS "/owners", buf, sizeof(buf));
+	if (ret)
+		return ret;
+	at = strstr(buf, key);
+	if (!at || sscanf(at + strlen(key), " %ld", &value) != 1)
+		return -EPROTO;
+	return value;
 }
 
 /* The first run of pageblocks that the module has isolated */

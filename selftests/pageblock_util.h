@@ -48,6 +48,9 @@ struct pb_saved {
 	char value[64];
 };
 
+/* How a child ended that may be in the kernel for good */
+enum pb_end { PB_BY_ITSELF, PB_BY_SIGNAL, PB_NEVER };
+
 /* One line of the debug module's map */
 struct pb_map {
 	unsigned long pfn;
@@ -113,6 +116,7 @@ pid_t pb_offline_start(const struct pb_block *block);
 int pb_offline_wait(pid_t pid, unsigned int ms, double *took);
 int pb_offline(const struct pb_block *block, unsigned int ms, double *took);
 bool pb_going_offline(const struct pb_block *block);
+enum pb_end pb_child_end(pid_t pid, double seconds);
 
 /* The host of the VM */
 bool pb_host(void);
@@ -121,6 +125,13 @@ int pb_host_request(char *reply, size_t len, const char *fmt, ...)
 unsigned int pb_block_mb(void);
 int pb_hotadd(struct pb_dimm *dimm, const char *tag, unsigned int mb, int nid);
 int pb_hotdel(struct pb_dimm *dimm);
+
+/* Memory that gigantic pages can come from */
+unsigned long pb_gigantic_bytes(void);
+int pb_gigantic_run(struct pb_dimm *dimm, const char *tag,
+		    struct pb_block *run);
+int pb_block_node(const struct pb_block *block);
+void pb_gigantic_pool(char *path, size_t len, int nid);
 
 /* Counters: a missing one is -ENOENT */
 long pb_vmstat(const char *name);
@@ -153,9 +164,11 @@ int pb_debug_range(const char *file, unsigned long start_pfn,
 bool pb_debug_has(const char *file);
 long pb_pageblock_pages(void);
 int pb_max_order(void);
+long pb_free_of_order(int nid, const char *zone, const char *type, int order);
 long pb_counter(int nid, const char *zone, const char *key);
 long pb_map_free(unsigned long start_pfn, unsigned long end_pfn);
 long pb_audit_count(const char *what);
+long pb_owners(const char *key);
 int pb_isolated_range(unsigned long *start_pfn, unsigned long *end_pfn);
 int pb_undo_all(void);
 
