@@ -91,6 +91,7 @@ static int __init pb_init(void)
 	pb_contig_init(pb_dir);
 	pb_report_init(pb_dir);
 	pb_compact_init(pb_dir);
+	pb_events_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
 
@@ -106,6 +107,7 @@ static void __exit pb_exit(void)
 {
 	debugfs_remove(pb_dir);
 	pb_audit_exit();
+	pb_events_exit();
 	pb_fault_exit();
 	pb_isolate_exit();
 	pb_alloc_exit();
