@@ -170,8 +170,9 @@ int main(int argc, char **argv)
 	if (argc != optind)
 		usage();
 	jobs_want(wanted);
-	printf("scene begin seconds=%u audit_ms=%u node=%d grouping=%s\n",
-	       seconds, audit_ms, soak_node, no_grouping ? "off" : "on");
+	printf("scene begin seconds=%u audit_ms=%u node=%d grouping=%s jobs=%s\n",
+	       seconds, audit_ms, soak_node, no_grouping ? "off" : "on",
+	       wanted);
 	set_up();
 	soak();
 	rest();

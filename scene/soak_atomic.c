@@ -18,7 +18,7 @@
 #define MAX_ORDER	4
 #define MAX_PAGES	1024	/* per burst, in pages of order 0 */
 #define MAX_HELD	8	/* bursts before all is freed */
-#define SQUEEZE_EACH	24	/* steps */
+#define SQUEEZE_EACH	100	/* steps */
 #define MAX_SQUEEZE	100000L	/* pages: others must live on what is left */
 #define LAST_PAGES	2000L	/* from between low and min to nothing */
 
@@ -32,7 +32,7 @@ static const char *atomic_missing(const char *arg)
 /* All may end early: there is no more, or the job is told to stop */
 static int take(unsigned long order, long nr, const char *class, int node)
 {
-	char text[80], where[16] = "";
+	char text[96], where[24] = "";
 	int err;
 
 	if (node >= 0)
@@ -59,7 +59,7 @@ static long word(const char *line, const char *key)
 static long pages_to_squeeze(int node)
 {
 	FILE *f = fopen(PB_DIR "/counters", "re");
-	char line[512], want[16];
+	char line[512], want[24];
 	long sum = 0, more;
 
 	snprintf(want, sizeof(want), "node=%d ", node);

@@ -74,7 +74,7 @@ static const char *cma_missing(const char *arg)
 	DIR *dir = opendir(CMA_DIR);
 	struct dirent *entry;
 	struct area *area;
-	char path[128];
+	char path[512];
 
 	(void)arg;
 	while (dir && nr_areas < MAX_AREAS && (entry = readdir(dir))) {
@@ -100,7 +100,7 @@ static const char *cma_missing(const char *arg)
 static int cma_write(const struct area *area, const char *file,
 		     unsigned long pages)
 {
-	char path[128], text[24];
+	char path[512], text[24];
 
 	snprintf(path, sizeof(path), "%s/%s", area->dir, file);
 	snprintf(text, sizeof(text), "%lu", pages);
@@ -129,7 +129,7 @@ static void cma_step(const char *arg)
 
 static void cma_stop(const char *arg)
 {
-	char path[128];
+	char path[512];
 	int i;
 
 	(void)arg;

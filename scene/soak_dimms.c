@@ -40,11 +40,11 @@ static struct dimm *dimm_of(const char *kind)
 static void plug(struct dimm *dimm, unsigned long mb, int node)
 {
 	unsigned long long addr, bytes = block_pages() << 12;
-	char reply[256], id[24], size[24], where[16];
+	char reply[256], id[20], size[24], where[16];
 	double end = now_ms() + PLUG_MS;
 	unsigned long i;
 
-	snprintf(id, sizeof(id), "d-%s", dimm->kind);
+	snprintf(id, sizeof(id), "d-%.15s", dimm->kind);
 	snprintf(size, sizeof(size), "%lu", mb);
 	snprintf(where, sizeof(where), "%d", node);
 	if (host_request(reply, sizeof(reply), "add", id, size, where) ||
@@ -66,7 +66,7 @@ static int go_online(const struct dimm *dimm, unsigned long block)
 	char word[32];
 	double ms;
 
-	snprintf(word, sizeof(word), "online_%s", dimm->kind);
+	snprintf(word, sizeof(word), "online_%.15s", dimm->kind);
 	return block_set(block, word, TRY_S, &ms);
 }
 

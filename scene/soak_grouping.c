@@ -81,7 +81,7 @@ static void empty_a_zone(unsigned long block)
  */
 void grouping_off(int node)
 {
-	char reply[256], where[16], mb[16];
+	char reply[256], where[16], mb[24];
 	unsigned long long addr;
 	unsigned long block;
 	double end;

@@ -14,6 +14,10 @@
 #include "scene.h"
 #include "soak.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define POOL		"/sys/kernel/mm/hugepages/hugepages-%skB/%s"
 #define MAX_SMALL	32	/* pages of 2 MB */
 #define MAX_LARGE	1	/* pages of 1 GB: what the movable DIMM has */
@@ -41,7 +45,8 @@ static void hugetlb_start(const char *kb)
 		write_text("/proc/sys/vm/movable_gigantic_pages", "1");
 }
 
-static unsigned long pool_set(const char *kb, unsigned long nr)
+/* What the pool has then. That it grew counts, that it shrank goes without saying */
+static unsigned long pool_set(const char *kb, unsigned long nr, bool grow)
 {
 	char path[96], text[24];
 	unsigned long got;
@@ -54,14 +59,19 @@ static unsigned long pool_set(const char *kb, unsigned long nr)
 	/* The kernel takes fewer pages than asked for without a word */
 	if (!err && got < nr)
 		err = ENOMEM;
-	job_op("nr_hugepages", err, ENOMEM, EAGAIN, EINTR, 0);
+	if (err || grow)
+		job_op("nr_hugepages", err, ENOMEM, EAGAIN, EINTR, 0);
 	return got;
 }
 
-/* Take a page of the pool, if nobody else does first, and give it back */
+/*
+ * Take a page of the pool, if nobody else does first, and give it back. A page
+ * that is promised and in an isolated block is not handed out all the same:
+ * the kernel would rather send a SIGBUS, which is EFAULT here.
+ */
 static void use_one(const char *kb)
 {
-	unsigned long size = strtoul(kb, NULL, 10) << 10, i;
+	unsigned long size = strtoul(kb, NULL, 10) << 10;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
 		    __builtin_ctzl(size) << HUGE_SHIFT;
 	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -70,25 +80,26 @@ static void use_one(const char *kb)
 		job_op("map a huge page", errno, ENOMEM, 0);
 		return;
 	}
-	/* Reserved for us: touching the first page takes all of it */
-	for (i = 0; i < size; i += size / 2)
-		p[i] = 1;
-	job_op("unmap a huge page", munmap(p, size) ? errno : 0, 0);
+	job_op("touch a huge page", madvise(p, size, MADV_POPULATE_WRITE) ?
+	       errno : 0, EFAULT, ENOMEM, EAGAIN, 0);
+	munmap(p, size);
 }
 
 static void hugetlb_step(const char *kb)
 {
 	bool large = strtoul(kb, NULL, 10) >= LARGE_KB;
 
-	if (pool_set(kb, 1 + job_random(large ? MAX_LARGE : MAX_SMALL)) && !large)
+	if (pool_set(kb, 1 + job_random(large ? MAX_LARGE : MAX_SMALL), true) &&
+	    !large)
 		use_one(kb);
 	job_nap(large ? 200 : 20);
-	pool_set(kb, large ? 0 : job_random(MAX_SMALL / 4));
+	pool_set(kb, large ? 0 : job_random(MAX_SMALL / 4), false);
 }
 
 static void hugetlb_stop(const char *kb)
 {
-	job_op("huge pages stay", pool_set(kb, 0) ? EBUSY : 0, 0);
+	if (pool_set(kb, 0, false))
+		job_op("huge pages stay", EBUSY, 0);
 }
 
 const struct soak_ops hugetlb_ops = {
