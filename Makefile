@@ -4,16 +4,17 @@
 # What a user may set, on the command line or in the environment
 KERNEL	?= patched
 JOB	?= shell
-export O LINUX T FULL BASE ACCEL JOBS V
+export O LINUX T FULL BASE ACCEL JOBS V CONFIG MINUTES ROUNDS
 
 S := $(CURDIR)/scripts
 
-.PHONY: help run check bench kernel module vm lint doctor clean
+.PHONY: help run check soak bench kernel module vm lint doctor clean
 
 help:
 	@echo 'Targets'
 	@echo '  run      the whole scene: load, offline, unplug; on both kernels (scripts/run)'
 	@echo '  check    all tests in a virtual machine; T=GLOB: only these'
+	@echo '  soak     all users of isolation at once for MINUTES, audited (scripts/soak)'
 	@echo '  bench    exact instruction counts, base against patched'
 	@echo '  kernel   build out/$$(KERNEL); KERNEL=base: the unpatched one'
 	@echo '  module   build the debug module for $$(KERNEL)'
@@ -27,6 +28,8 @@ help:
 	@echo '  O=DIR            where everything is built        (default: out)'
 	@echo '  KERNEL=base|patched                               (default: patched)'
 	@echo '  T=GLOB           check: program, program.fixture.test or suite.case'
+	@echo '  CONFIG=NAME      soak, check, kernel, vm: a section of scripts/soak.conf; soak: or all'
+	@echo '  MINUTES=N        soak: how long (default 2); ROUNDS=N: of cma2014 (default 30)'
 	@echo '  FULL=1           run: 20 tries per block instead of 5'
 	@echo '  BASE=0           run: without the two variants on the unpatched kernel'
 	@echo '  ACCEL=kvm|tcg    override the choice of accelerator'
@@ -40,6 +43,9 @@ run:
 
 check:
 	@$(S)/check
+
+soak:
+	@$(S)/soak
 
 bench:
 	@$(S)/bench

@@ -92,6 +92,7 @@ static int __init pb_init(void)
 	pb_contig_init(pb_dir);
 	pb_report_init(pb_dir);
 	pb_compact_init(pb_dir);
+	pb_events_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
 
@@ -107,6 +108,7 @@ static void __exit pb_exit(void)
 {
 	debugfs_remove(pb_dir);
 	pb_audit_exit();
+	pb_events_exit();
 	pb_fault_exit();
 	pb_owners_exit();
 	pb_isolate_exit();

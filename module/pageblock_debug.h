@@ -13,6 +13,7 @@
  * contig.c	alloc_contig_range() of a given range
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
+ * events.c	how often pages are allocated and freed
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
  *
@@ -193,6 +194,15 @@ static inline void pb_report_init(struct dentry *dir) { }
 
 /* compact.c */
 void pb_compact_init(struct dentry *dir);
+
+/* events.c */
+#ifdef CONFIG_TRACEPOINTS
+void pb_events_init(struct dentry *dir);
+void pb_events_exit(void);
+#else
+static inline void pb_events_init(struct dentry *dir) { }
+static inline void pb_events_exit(void) { }
+#endif
 
 /* fault.c */
 #ifdef PB_FAULTS

@@ -77,6 +77,21 @@ void map_fill(const unsigned long *ids, int nr, double *pct)
 }
 
 /**
+ * pageblock_pages - size of a pageblock of this kernel
+ *
+ * Return: number of pages.
+ */
+unsigned long pageblock_pages(void)
+{
+	FILE *f = pb_open("map");
+	unsigned int order;
+	int got = fscanf(f, "# v1 pageblock_order=%u", &order);
+
+	fclose(f);
+	return got == 1 ? 1UL << order : 0;
+}
+
+/**
  * audit_start - have the module look every few milliseconds
  * @interval_ms: pause between two looks
  */
@@ -148,14 +163,14 @@ static void print_vmstat(const char *when)
 /**
  * counters_print - the module's counters of a node and some of vmstat
  * @when: which moment they show
- * @node: only zones of this node
+ * @node: only zones of this node; -1: of all
  */
 void counters_print(const char *when, int node)
 {
 	FILE *f = pb_open("counters");
 	char line[512], want[16];
 
-	snprintf(want, sizeof(want), "node=%d ", node);
+	snprintf(want, sizeof(want), node < 0 ? "node=" : "node=%d ", node);
 	while (fgets(line, sizeof(line), f))
 		if (strstr(line, want))
 			printf("scene counters when=%s %s", when, line);

@@ -20,17 +20,19 @@
 #define STOP_MS		120000	/* for the last check of all data */
 
 struct load {
-	const char *name, *program, *arg[2];
+	const char *name, *program;
+	const char *where;	/* NULL: memory, not files */
+	unsigned long amount;	/* files, or MB */
 	bool bulk;	/* brings much memory for little CPU time */
 	pid_t pid;
 	struct load_status *status;
 };
 
 static struct load loads[] = {
-	{ "tmpfs", "load_files", { RUN_DIR "/tmpfs", "60000" }, false, 0, NULL },
-	{ "ext4", "load_files", { RUN_DIR "/disk/files", "15000" }, false, 0, NULL },
-	{ "cache", "load_cache", { RUN_DIR "/disk/big", "300" }, true, 0, NULL },
-	{ "anon", "load_anon", { "300", NULL }, true, 0, NULL },
+	{ "tmpfs", "load_files", RUN_DIR "/tmpfs", 60000, false, 0, NULL },
+	{ "ext4", "load_files", RUN_DIR "/disk/files", 15000, false, 0, NULL },
+	{ "cache", "load_cache", RUN_DIR "/disk/big", 300, true, 0, NULL },
+	{ "anon", "load_anon", NULL, 300, true, 0, NULL },
 };
 
 #define NR_LOADS (sizeof(loads) / sizeof(*loads))
@@ -71,14 +73,57 @@ static void map_status(struct load *load, char *path, size_t len)
 }
 
 /**
+ * loads_size - make all loads smaller, for a machine with less memory
+ * @percent: of their full size
+ */
+void loads_size(unsigned int percent)
+{
+	struct load *load;
+
+	for (load = loads; load < loads + NR_LOADS; load++)
+		load->amount = load->amount * percent / 100;
+}
+
+/* In the child: becomes the program */
+__attribute__((noreturn))
+static void run(const struct load *load, int node, int percent,
+		const char *status)
+{
+	char program[64], node_arg[16], share[16], amount[24];
+	const char *argv[12];
+	int n = 0;
+
+	snprintf(program, sizeof(program), BIN_DIR "/%s", load->program);
+	snprintf(node_arg, sizeof(node_arg), "%d", node);
+	snprintf(share, sizeof(share), "%d", percent);
+	snprintf(amount, sizeof(amount), "%lu", load->amount);
+	argv[n++] = load->name;
+	argv[n++] = "-c";
+	argv[n++] = share;
+	argv[n++] = "-s";
+	argv[n++] = status;
+	if (node >= 0) {
+		argv[n++] = "-n";
+		argv[n++] = node_arg;
+	}
+	if (load->where)
+		argv[n++] = load->where;
+	argv[n++] = amount;
+	argv[n] = NULL;
+	execv(program, (char *const *)argv);
+	fprintf(stderr, "%s: %s\n", program, strerror(errno));
+	_exit(LOAD_BROKEN);
+}
+
+/**
  * loads_start - mount the file systems and start all load programs
- * @node: where their memory should come from
+ * @node: where their memory should come from; -1: anywhere
  * @percent: share of one CPU for each, after set-up
  * @disk: block device with an ext4 file system
  */
 void loads_start(int node, int percent, const char *disk)
 {
-	char program[64], path[64], node_arg[16], share_arg[16];
+	char path[64];
 	struct load *load;
 
 	make_dir("/run");
@@ -86,22 +131,14 @@ void loads_start(int node, int percent, const char *disk)
 	mount_at("tmpfs", "tmpfs", "size=1g,nr_inodes=200k");
 	mount_at(disk, "ext4", NULL);
 	make_dir(RUN_DIR "/disk/files");
-	snprintf(node_arg, sizeof(node_arg), "%d", node);
-	snprintf(share_arg, sizeof(share_arg), "%d", percent);
 	fflush(stdout);
 	for (load = loads; load < loads + NR_LOADS; load++) {
 		map_status(load, path, sizeof(path));
-		snprintf(program, sizeof(program), BIN_DIR "/%s",
-			 load->program);
 		load->pid = fork();
 		if (load->pid < 0)
 			scene_die(SCENE_ENV, "fork: %s", strerror(errno));
-		if (load->pid)
-			continue;
-		execl(program, load->name, "-n", node_arg, "-c", share_arg,
-		      "-s", path, load->arg[0], load->arg[1], NULL);
-		fprintf(stderr, "%s: %s\n", program, strerror(errno));
-		_exit(LOAD_BROKEN);
+		if (!load->pid)
+			run(load, node, percent, path);
 	}
 }
 

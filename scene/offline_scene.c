@@ -11,11 +11,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "scene.h"
@@ -39,64 +37,6 @@ static const char *online = "online_hotremove";
 static const char *disk = "/dev/vda";
 static int nr_dimms = 4, rounds = 5, timeout_s = 30, node = 1, share;
 static int fill_pct = 80, fill_s = 120, audit_ms = 40;
-
-/**
- * scene_die - tell why the scene ends here
- * @rc: exit status
- * @fmt: the reason
- */
-void scene_die(enum scene_exit rc, const char *fmt, ...)
-{
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	printf("scene error rc=%d text=\"%s\"\n", rc, text);
-	fflush(stdout);
-	exit(rc);
-}
-
-/**
- * scene_step - progress for the host's screen
- * @fmt: what is being done
- */
-void scene_step(const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("@vm step ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	fflush(stdout);
-}
-
-/**
- * now_ms - monotonic time
- *
- * Return: milliseconds.
- */
-double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
-
-/**
- * nap_ms - sleep
- * @ms: milliseconds
- */
-void nap_ms(unsigned int ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
-
-	nanosleep(&t, NULL);
-}
 
 /* The memory block that exists now and is not in the list */
 static bool new_block(const unsigned long *old, int nr_old, unsigned long *id)

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The driver of the offline scene, by parts:
- *   offline_scene.c  the story: hot-add, fill, offline and online, unplug
+ * The drivers of the scenes, by parts:
+ *   offline_scene.c  hot-add, fill, offline and online, unplug
+ *   cma2014.c        CMA allocations beside a build
+ *   soak.c           all users of isolation at once; its parts: soak.h
+ *   scene.c          how to end, what to tell, time
  *   sysmem.c         memory blocks in sysfs, requests to the host
  *   blockmap.c       pageblock map and other files of pageblock_debug.ko
  *   kmsg.c           what the kernel log says about a miss
  *   loads.c          start, watch and stop the load programs
+ *   events.c         how much happened
+ *   rest.c           the audit when nothing happens any more
  *
  * Result lines start with "scene " and have key=value words (text in double
  * quotes); scripts/report-run reads them. Progress goes to the host as
@@ -17,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define MAX_BLOCKS	8
 #define PB_DIR		"/sys/kernel/debug/pageblock"
@@ -29,7 +35,7 @@ enum scene_exit {
 	SCENE_ENV = 2,		/* usage, missing module, host or device */
 };
 
-/* offline_scene.c */
+/* scene.c */
 __attribute__((noreturn, format(printf, 2, 3)))
 void scene_die(enum scene_exit rc, const char *fmt, ...);
 __attribute__((format(printf, 1, 2)))
@@ -52,6 +58,7 @@ int host_request(char *reply, size_t len, const char *verb, const char *id,
 /* blockmap.c */
 void map_print(const char *title);
 void map_fill(const unsigned long *ids, int nr, double *pct);
+unsigned long pageblock_pages(void);
 void audit_start(unsigned int interval_ms);
 void audit_report(void);
 void audit_stop(void);
@@ -65,10 +72,20 @@ bool kmsg_saw(const char *text);
 void block_contents(unsigned long block);
 
 /* loads.c */
+void loads_size(unsigned int percent);
 void loads_start(int node, int percent, const char *disk);
 bool loads_ready(void);
 void loads_alive(void);
 void loads_hurry(bool on);
 void loads_stop(void);
+
+/* events.c */
+void events_begin(void);
+uint64_t events_allocs(void);
+void events_report(void);
+
+/* rest.c */
+void rest_drain(void);
+void rest_report(void);
 
 #endif

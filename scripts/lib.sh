@@ -63,14 +63,42 @@ kernel_source()
 	esac
 }
 
+# conf KEY: values of KEY in section CONFIG of scripts/soak.conf, one per line
+conf()
+{
+	awk -v name="[$CONFIG]" -v key="$1" '
+	/^\[/ { section = $1 }
+	$1 != key || $2 != "=" { next }
+	{ value = $0; sub(/^[^=]*=[ \t]*/, "", value) }
+	section == name { print value; found = 1 }
+	section == "[default]" { other = other value "\n" }
+	END { if (!found && key != "kernel") printf "%s", other }' \
+		"$ROOT/scripts/soak.conf"
+}
+
+# kernel_dir base|patched: its folder in $O. CONFIG= chooses another one when
+# that configuration has kernel lines.
+kernel_dir()
+{
+	local dir=$1
+	if [ -n "${CONFIG-}" ]; then
+		grep -qxF "[$CONFIG]" "$ROOT/scripts/soak.conf" ||
+			die "CONFIG=$CONFIG: no such section in scripts/soak.conf"
+		[ -z "$(conf kernel)" ] || dir+=-$CONFIG
+	fi
+	printf '%s\n' "$dir"
+}
+
 # kernel_image base|patched: what QEMU boots. vmlinux needs no unpacking, and
 # CONFIG_PVH to be loaded.
 kernel_image()
 {
-	if grep -qs '^CONFIG_PVH=y' "$O/$1/.config"; then
-		printf '%s\n' "$O/$1/vmlinux"
+	local dir
+	dir=$O/$(kernel_dir "$1")
+	if grep -qs '^CONFIG_PVH=y' "$dir/.config"; then
+		printf '%s\n' "$dir/vmlinux"
 	else
-		printf '%s\n' "$O/$1/arch/x86/boot/bzImage"
+		printf '%s\n' "$dir/arch/x86/boot/bzImage"
 	fi
 }
 
@@ -84,7 +112,7 @@ kernel_env()
 {
 	local path=$PATH
 	[ ! -d /usr/lib/ccache ] || path=/usr/lib/ccache:$PATH
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES -u O -u V \
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u MAKEOVERRIDES -u O -u V -u CONFIG \
 		PATH="$path" KBUILD_BUILD_TIMESTAMP=1970-01-01 \
 		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost \
 		CCACHE_DEPEND=1 \
