@@ -58,6 +58,7 @@ static DEFINE_MUTEX(pb_held_lock);
 static struct list_head pb_held[PB_NR_CLASSES][NR_PAGE_ORDERS];
 static struct pb_request pb_last;
 static unsigned int pb_last_got;
+static unsigned int pb_last_private;
 
 static int pb_parse_request(char **argv, int argc, struct pb_request *req)
 {
@@ -83,6 +84,16 @@ static int pb_parse_request(char **argv, int argc, struct pb_request *req)
 	return argc == 4 ? pb_arg_node(argv[3], &req->nid) : 0;
 }
 
+/* Pages but the first that do not come with page->private 0, as they should */
+static unsigned int pb_count_private(struct page *page, unsigned int order)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 1; i < 1U << order; i++)
+		nr += !!page_private(page + i);
+	return nr;
+}
+
 static int pb_alloc_held(const struct pb_request *req)
 {
 	gfp_t gfp = pb_classes[req->class].gfp;
@@ -94,12 +105,15 @@ static int pb_alloc_held(const struct pb_request *req)
 		gfp |= __GFP_THISNODE;
 
 	pb_last = *req;
+	pb_last_private = 0;
 	for (pb_last_got = 0; pb_last_got < req->count; pb_last_got++) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		page = alloc_pages_node(req->nid, gfp, req->order);
 		if (!page)
 			return -ENOMEM;
+		if (req->nocomp)
+			pb_last_private += pb_count_private(page, req->order);
 		list_add_tail(&page->lru, &pb_held[req->class][req->order]);
 		cond_resched();
 	}
@@ -198,9 +212,10 @@ static int alloc_show(struct seq_file *m, void *unused)
 	if (mutex_lock_interruptible(&pb_held_lock))
 		return -ERESTARTSYS;
 	if (pb_last.count)
-		seq_printf(m, "last %s order=%u node=%d wanted=%u got=%u\n",
+		seq_printf(m, "last %s order=%u node=%d wanted=%u got=%u private=%u\n",
 			   pb_classes[pb_last.class].name, pb_last.order,
-			   pb_last.nid, pb_last.count, pb_last_got);
+			   pb_last.nid, pb_last.count, pb_last_got,
+			   pb_last_private);
 	for (class = 0; class < PB_NR_CLASSES; class++) {
 		for (order = 0; order < NR_PAGE_ORDERS; order++) {
 			if (!list_empty(&pb_held[class][order]))

@@ -145,7 +145,8 @@ static bool pb_block_in_large_buddy(unsigned long start_pfn)
 		unsigned long pfn = ALIGN_DOWN(start_pfn, 1UL << order);
 		struct page *page = pfn_to_page(pfn);
 
-		if (PageBuddy(page))
+		/* A smaller one says nothing about the rest of the block */
+		if (PageBuddy(page) && page_private(page) >= pageblock_order)
 			return pfn + (1UL << page_private(page)) > start_pfn;
 	}
 	return false;

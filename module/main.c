@@ -93,6 +93,8 @@ static int __init pb_init(void)
 	pb_report_init(pb_dir);
 	pb_compact_init(pb_dir);
 	pb_events_init(pb_dir);
+	pb_nolock_init(pb_dir);
+	pb_atomic_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
 
@@ -112,6 +114,7 @@ static void __exit pb_exit(void)
 	pb_fault_exit();
 	pb_owners_exit();
 	pb_isolate_exit();
+	pb_nolock_exit();
 	pb_alloc_exit();
 	pb_blocks_exit();
 }

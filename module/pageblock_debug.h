@@ -14,6 +14,8 @@
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
  * events.c	how often pages are allocated and freed
+ * nolock.c	frees that must not wait for a lock
+ * atomic.c	isolates a block while it is about to be reserved
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
  *
@@ -89,6 +91,7 @@ struct capture_control;
  * @mem_hotplug_lock:		mm/memory_hotplug.c
  * @try_to_compact_pages:	mm/compaction.c
  * @lru_add_drain_all:		mm/swap.c
+ * @free_pages_nolock:		mm/page_alloc.c
  * @drain_all_pages:		mm/page_alloc.c
  */
 struct pb_symbols {
@@ -105,6 +108,7 @@ struct pb_symbols {
 			enum compact_priority prio,
 			struct capture_control *capc);
 	void (*lru_add_drain_all)(void);
+	void (*free_pages_nolock)(struct page *page, unsigned int order);
 	void (*drain_all_pages)(struct zone *zone);
 };
 
@@ -203,6 +207,13 @@ void pb_events_exit(void);
 static inline void pb_events_init(struct dentry *dir) { }
 static inline void pb_events_exit(void) { }
 #endif
+
+/* nolock.c */
+void pb_nolock_init(struct dentry *dir);
+void pb_nolock_exit(void);
+
+/* atomic.c */
+void pb_atomic_init(struct dentry *dir);
 
 /* fault.c */
 #ifdef PB_FAULTS

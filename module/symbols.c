@@ -36,6 +36,7 @@ static const struct {
 	PB_SYMBOL(mem_hotplug_lock),
 	PB_SYMBOL(try_to_compact_pages),
 	PB_SYMBOL(lru_add_drain_all),
+	PB_SYMBOL(free_pages_nolock),
 	PB_SYMBOL(drain_all_pages),
 };
 

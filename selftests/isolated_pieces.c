@@ -186,6 +186,11 @@ TEST_F_TIMEOUT(pieces, page_of_a_per_cpu_list_is_freed_block_by_block, 300)
 
 	ASSERT_EQ(0, pb_debug("alloc", "%d 1 movable node=%d nocomp", thp,
 			      self->nid));
+	/* Not to be taken for it: pages that came to the per-CPU list with it */
+	if (pb_debug_range("contig", self->mem->end_pfn - self->nr,
+			   self->mem->end_pfn))
+		ASSERT_EQ(0, pb_debug_range("contig", self->mem->start_pfn,
+					    self->mem->start_pfn + self->nr));
 	ASSERT_EQ(0, find_used(self->mem, &start, &end));
 	ASSERT_EQ(1UL << thp, end - start);
 	ASSERT_EQ(0, pb_debug_range("isolate", end - self->nr, end));

@@ -232,4 +232,49 @@ TEST_F_TIMEOUT(reserve, outlasts_isolation_that_is_undone, 120)
 				     "reserved_highatomic"));
 }
 
+/*
+ * A page may have more than one block, and not all of them need be what they
+ * were when it was taken. An isolated block does not become a reserve: that
+ * would end the isolation of somebody else.
+ */
+TEST_F_TIMEOUT(reserve, is_no_block_that_was_isolated_meanwhile, 120)
+{
+	long min = pb_counter(self->nid, variant->zone, "min");
+	long low = pb_counter(self->nid, variant->zone, "low");
+	long isolated = pb_counter(self->nid, variant->zone,
+				   "nr_isolate_pageblock");
+	long page = 1L << pb_max_order(), fill;
+	int got, met, kept;
+	char line[64];
+
+	if (page <= self->nr)
+		SKIP(return, "need free pages larger than a pageblock, have %ld and %ld pages",
+		     page, self->nr);
+	if (strcmp(variant->zone, "Movable"))
+		SKIP(return, "need zone Movable, have %s", variant->zone);
+	/* Such a page must be had from the reserves only */
+	fill = pb_counter(self->nid, variant->zone, "free") -
+	       (low + min) / 2 - page;
+	ASSERT_GT(low - min, page);
+	ASSERT_GT(fill, 0);
+	self->fill_len = fill * getpagesize();
+	self->fill = pb_mmap_node(self->fill_len, self->nid);
+	ASSERT_NE(MAP_FAILED, self->fill);
+	madvise(self->fill, self->fill_len, MADV_NOHUGEPAGE);
+	memset(self->fill, 1, self->fill_len);
+
+	ASSERT_EQ(0, pb_debug("atomic", "node=%d", self->nid));
+	ASSERT_EQ(0, pb_read(PB_DEBUGFS "/atomic", line, sizeof(line)));
+	TH_LOG("%s", line);
+	ASSERT_EQ(3, sscanf(line, "got=%d met=%d kept=%d", &got, &met, &kept));
+	ASSERT_EQ(1, got);
+	ASSERT_EQ(1, met);
+	EXPECT_EQ(1, kept);
+	EXPECT_EQ(isolated, pb_counter(self->nid, variant->zone,
+				       "nr_isolate_pageblock"));
+	EXPECT_EQ(reserved_by_map(&self->dimm, variant->zone, NULL),
+		  pb_counter(self->nid, variant->zone, "reserved_highatomic"));
+	EXPECT_EQ(0, munmap(self->fill, self->fill_len));
+}
+
 TEST_HARNESS_MAIN

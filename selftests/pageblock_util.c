@@ -728,8 +728,12 @@ int pb_page_flags(unsigned long pfn, uint64_t *flags)
 	return ret;
 }
 
-/* How many pages of @block have one of the flags in @any */
-long pb_count_flags(const struct pb_block *block, uint64_t any)
+/*
+ * How many pages of @block have one of the flags in @any; @first, if given,
+ * becomes the pfn of the first of them
+ */
+static long pb_look_for_flags(const struct pb_block *block, uint64_t any,
+			      unsigned long *first)
 {
 	unsigned long nr = block->end_pfn - block->start_pfn, i;
 	uint64_t *flags;
@@ -748,11 +752,50 @@ long pb_count_flags(const struct pb_block *block, uint64_t any)
 		  block->start_pfn * sizeof(*flags)) !=
 	    (ssize_t)(nr * sizeof(*flags)))
 		count = -EIO;
-	for (i = 0; i < nr && count >= 0; i++)
-		count += !!(flags[i] & any);
+	for (i = 0; i < nr && count >= 0; i++) {
+		if (!(flags[i] & any))
+			continue;
+		if (!count++ && first)
+			*first = block->start_pfn + i;
+	}
 	free(flags);
 	close(fd);
 	return count;
+}
+
+long pb_count_flags(const struct pb_block *block, uint64_t any)
+{
+	return pb_look_for_flags(block, any, NULL);
+}
+
+/* The first such page, or -ENOENT */
+long pb_find_flags(const struct pb_block *block, uint64_t any)
+{
+	unsigned long pfn;
+	long count = pb_look_for_flags(block, any, &pfn);
+
+	return count > 0 ? (long)pfn : count ?: -ENOENT;
+}
+
+/*
+ * What the kernel does when the hardware reports that a page is lost. It may
+ * fail to do anything about it, -errno then; the page is marked all the same,
+ * and that is all that 0 says: -ENODATA when it is not.
+ */
+int pb_poison(unsigned long pfn)
+{
+	char text[32];
+	uint64_t flags;
+	int err, ret;
+
+	snprintf(text, sizeof(text), "%#lx", pfn * getpagesize());
+	err = pb_write(PB_SYS_MEMORY "/hard_offline_page", text);
+	ret = pb_page_flags(pfn, &flags);
+	if (ret)
+		return ret;
+	if (flags & PB_KPF_HWPOISON)
+		return 0;
+	return err ?: -ENODATA;
 }
 
 /* Lines of the debug module's map in the range. -ENOENT: no module */
@@ -1189,24 +1232,31 @@ int pb_prefer_node(int nid)
 }
 
 /*
- * One anonymous page of @nid in a pipe. Without SPLICE_F_GIFT the pipe only
- * takes a reference, a short-term one: nothing moves the page away first.
+ * The page at @page in a pipe. Without SPLICE_F_GIFT the pipe only takes a
+ * reference, a short-term one: nothing moves the page away first.
  */
-int pb_hold_page(struct pb_hold *hold, int nid)
+int pb_hold_at(struct pb_hold *hold, char *page)
 {
-	struct iovec iov = { .iov_len = getpagesize() };
+	struct iovec iov = { .iov_base = page, .iov_len = getpagesize() };
 
-	hold->page = pb_mmap_node(getpagesize(), nid);
-	if (hold->page == MAP_FAILED)
-		return -ENOMEM;
-	memset(hold->page, 0x5a, getpagesize());
+	hold->page = page;
 	if (pipe(hold->pipe))
 		return -errno;
-	iov.iov_base = hold->page;
 	if (vmsplice(hold->pipe[1], &iov, 1, 0) != getpagesize())
 		return -errno;
 	hold->pfn = pb_pfn(hold->page);
 	return hold->pfn ? 0 : -EPERM;
+}
+
+/* An anonymous page of @nid in a pipe */
+int pb_hold_page(struct pb_hold *hold, int nid)
+{
+	char *page = pb_mmap_node(getpagesize(), nid);
+
+	if (page == MAP_FAILED)
+		return -ENOMEM;
+	memset(page, 0x5a, getpagesize());
+	return pb_hold_at(hold, page);
 }
 
 /*

@@ -24,7 +24,9 @@
 #define PB_KPF_SLAB	(1ULL << 7)
 #define PB_KPF_BUDDY	(1ULL << 10)
 #define PB_KPF_COMPOUND	(3ULL << 15)	/* head or tail */
+#define PB_KPF_HWPOISON	(1ULL << 19)
 #define PB_KPF_THP	(1ULL << 22)
+#define PB_KPF_OFFLINE	(1ULL << 23)
 #define PB_KPF_PGTABLE	(1ULL << 26)
 
 /* One memory block of sysfs, memory<id> */
@@ -146,6 +148,8 @@ unsigned long pb_huge_bytes(void);
 unsigned long pb_pfn(const void *addr);
 int pb_page_flags(unsigned long pfn, uint64_t *flags);
 long pb_count_flags(const struct pb_block *block, uint64_t any);
+long pb_find_flags(const struct pb_block *block, uint64_t any);
+int pb_poison(unsigned long pfn);
 int pb_map_read(unsigned long start_pfn, unsigned long end_pfn,
 		struct pb_map *map, int max);
 int pb_map_type(unsigned long pfn, char *type, size_t len);
@@ -175,6 +179,7 @@ int pb_undo_all(void);
 /* Loads */
 void *pb_mmap_node(size_t len, int nid);
 int pb_prefer_node(int nid);
+int pb_hold_at(struct pb_hold *hold, char *page);
 int pb_hold_page(struct pb_hold *hold, int nid);
 void pb_release_page(struct pb_hold *hold);
 int pb_pipes_fill(struct pb_pipes *pipes, size_t bytes);
