@@ -24,6 +24,7 @@
 #define PAGE		4096UL
 #define REGION		(4UL << 20)
 #define MAX_HELD	16	/* poisoned pages at a time */
+#define STOP_MS		60000	/* for all of them to be let go of */
 #define PFN_MASK	((1ULL << 55) - 1)
 #define PRESENT		(1ULL << 63)
 
@@ -103,7 +104,7 @@ static void poison_step(const char *arg)
 
 static void poison_stop(const char *arg)
 {
-	double end = now_ms() + 10000;
+	double end = now_ms() + STOP_MS;
 
 	(void)arg;
 	while (nr_held && now_ms() < end) {
