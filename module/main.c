@@ -95,6 +95,8 @@ static int __init pb_init(void)
 	pb_events_init(pb_dir);
 	pb_nolock_init(pb_dir);
 	pb_atomic_init(pb_dir);
+	pb_kills_init(pb_dir);
+	pb_press_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
 
@@ -111,11 +113,13 @@ static void __exit pb_exit(void)
 	debugfs_remove(pb_dir);
 	pb_audit_exit();
 	pb_events_exit();
+	pb_kills_exit();
 	pb_fault_exit();
 	pb_owners_exit();
 	pb_isolate_exit();
 	pb_nolock_exit();
 	pb_alloc_exit();
+	pb_press_exit();
 	pb_blocks_exit();
 }
 

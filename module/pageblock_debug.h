@@ -16,6 +16,8 @@
  * events.c	how often pages are allocated and freed
  * nolock.c	frees that must not wait for a lock
  * atomic.c	isolates a block while it is about to be reserved
+ * kills.c	what memory was like at the first OOM kill
+ * press.c	allocates until none is left, and how long that took
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
  *
@@ -93,6 +95,7 @@ struct capture_control;
  * @lru_add_drain_all:		mm/swap.c
  * @free_pages_nolock:		mm/page_alloc.c
  * @drain_all_pages:		mm/page_alloc.c
+ * @task_sched_runtime:		kernel/sched/core.c
  */
 struct pb_symbols {
 	int (*start_isolate_page_range)(unsigned long start_pfn,
@@ -110,6 +113,7 @@ struct pb_symbols {
 	void (*lru_add_drain_all)(void);
 	void (*free_pages_nolock)(struct page *page, unsigned int order);
 	void (*drain_all_pages)(struct zone *zone);
+	unsigned long long (*task_sched_runtime)(struct task_struct *task);
 };
 
 extern struct pb_symbols pb_sym;
@@ -214,6 +218,21 @@ void pb_nolock_exit(void);
 
 /* atomic.c */
 void pb_atomic_init(struct dentry *dir);
+
+/* kills.c */
+#ifdef CONFIG_TRACEPOINTS
+void pb_kills_init(struct dentry *dir);
+void pb_kills_exit(void);
+int pb_kills_count(void);
+#else
+static inline void pb_kills_init(struct dentry *dir) { }
+static inline void pb_kills_exit(void) { }
+static inline int pb_kills_count(void) { return 0; }
+#endif
+
+/* press.c */
+void pb_press_init(struct dentry *dir);
+void pb_press_exit(void);
 
 /* fault.c */
 #ifdef PB_FAULTS

@@ -38,6 +38,7 @@ static const struct {
 	PB_SYMBOL(lru_add_drain_all),
 	PB_SYMBOL(free_pages_nolock),
 	PB_SYMBOL(drain_all_pages),
+	PB_SYMBOL(task_sched_runtime),
 };
 
 /**

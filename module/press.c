@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory pressure out of the kernel: the task that writes "ORDER COUNT CLASS"
+ * allocates so many pages, one after the other, and keeps them until somebody
+ * writes "free". It stops early when an allocation fails (again and again, for
+ * atomic requests: kswapd may be at it) or when the OOM killer has chosen it.
+ *
+ * Reading tells how many pages it got, and what the allocations took, each, in
+ * ticks of the time stamp counter: under QEMU's "-icount shift=0" one tick is
+ * one instruction, as long as the CPU does not idle. What other tasks did in
+ * between is in it; "worst_cpu" is the CPU time of this task alone.
+ *
+ * "before" is what came before the first OOM kill (see kills.c).
+ */
+#include <linux/bitops.h>
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <asm/tsc.h>
+#include "pageblock_debug.h"
+
+/* What a task that was killed gives back: somebody has to tell the tale */
+#define PB_PRESS_GIVE_BACK	512
+
+/* A failed request that may not sleep is repeated, each time after a tick */
+#define PB_PRESS_TRIES		50
+
+/* Eight buckets for each power of two: p50 and p99 are good to 12 % */
+#define PB_PRESS_FINE		3
+#define PB_PRESS_BUCKETS	(64 << PB_PRESS_FINE)
+
+static const struct {
+	const char *name;
+	gfp_t gfp;
+} pb_press_classes[] = {
+	{ "kernel",	GFP_KERNEL },
+	{ "account",	GFP_KERNEL_ACCOUNT },
+	/* Ends, where the kernel's default is to try for ever */
+	{ "mayfail",	GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN },
+	{ "nofs",	GFP_NOFS | __GFP_RETRY_MAYFAIL | __GFP_NOWARN },
+	{ "atomic",	GFP_ATOMIC | __GFP_NOWARN },
+	{ "nowait",	GFP_NOWAIT | __GFP_NOWARN },
+};
+
+/**
+ * struct pb_took - what some of the allocations took
+ * @nr:		how many
+ * @sum:	ticks of all of them
+ * @worst:	ticks of the worst
+ * @worst_cpu:	most CPU time of the task for one, in ns
+ * @worst_at:	which one it was
+ * @bucket:	how many by ticks
+ */
+struct pb_took {
+	unsigned long nr;
+	u64 sum;
+	u64 worst;
+	u64 worst_cpu;
+	unsigned long worst_at;
+	unsigned int bucket[PB_PRESS_BUCKETS];
+};
+
+/* Serialises writers, protects what follows. Pages are linked by page->lru. */
+static DEFINE_MUTEX(pb_press_lock);
+static LIST_HEAD(pb_press_held);
+static unsigned int pb_press_order;
+static unsigned long pb_press_wanted, pb_press_nr_held, pb_press_failed;
+static unsigned int pb_press_class;
+static const char *pb_press_end;
+static struct pb_took pb_before, pb_all;
+
+static unsigned int pb_bucket(u64 ticks)
+{
+	unsigned int msb = ticks ? __fls(ticks) : 0;
+
+	if (msb < PB_PRESS_FINE)
+		return ticks;
+	return ((msb - PB_PRESS_FINE + 1) << PB_PRESS_FINE) +
+	       ((ticks >> (msb - PB_PRESS_FINE)) &
+		(BIT(PB_PRESS_FINE) - 1));
+}
+
+/* Smallest value of the next bucket */
+static u64 pb_bucket_end(unsigned int bucket)
+{
+	unsigned int shift = bucket >> PB_PRESS_FINE;
+	u64 low = bucket & (BIT(PB_PRESS_FINE) - 1);
+
+	if (!shift)
+		return bucket + 1;
+	return (BIT(PB_PRESS_FINE) + low + 1) << (shift - 1);
+}
+
+static u64 pb_percentile(const struct pb_took *took, unsigned int percent)
+{
+	unsigned long want = took->nr * percent / 100, seen = 0;
+	unsigned int i;
+
+	for (i = 0; i < PB_PRESS_BUCKETS; i++) {
+		seen += took->bucket[i];
+		if (seen > want)
+			return pb_bucket_end(i);
+	}
+	return took->worst;
+}
+
+static void pb_press_account(struct pb_took *took, u64 ticks, u64 cpu)
+{
+	took->nr++;
+	took->sum += ticks;
+	took->bucket[pb_bucket(ticks)]++;
+	took->worst_cpu = max(took->worst_cpu, cpu);
+	if (ticks > took->worst) {
+		took->worst = ticks;
+		took->worst_at = took->nr;
+	}
+}
+
+/* One page, and what it took; NULL: there is none to be had */
+static struct page *pb_press_one(gfp_t gfp, unsigned int order)
+{
+	u64 ticks, cpu = pb_sym.task_sched_runtime(current);
+	struct page *page;
+
+	ticks = rdtsc_ordered();
+	page = alloc_pages(gfp, order);
+	ticks = rdtsc_ordered() - ticks;
+	cpu = pb_sym.task_sched_runtime(current) - cpu;
+	if (!page) {
+		pb_press_failed++;
+		return NULL;
+	}
+	pb_press_account(&pb_all, ticks, cpu);
+	if (!pb_kills_count())
+		pb_press_account(&pb_before, ticks, cpu);
+	return page;
+}
+
+static const char *pb_press_run(gfp_t gfp, unsigned int order)
+{
+	struct page *page;
+	int tries = 0;
+
+	while (pb_all.nr < pb_press_wanted) {
+		if (fatal_signal_pending(current))
+			return "killed";
+		page = pb_press_one(gfp, order);
+		if (page) {
+			tries = 0;
+			pb_press_nr_held++;
+			list_add(&page->lru, &pb_press_held);
+			cond_resched();
+			continue;
+		}
+		if (gfpflags_allow_blocking(gfp) || ++tries == PB_PRESS_TRIES)
+			return "failed";
+		schedule_timeout_killable(1);
+	}
+	return "count";
+}
+
+static void pb_press_free(unsigned long nr)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &pb_press_held, lru) {
+		if (!nr--)
+			return;
+		list_del(&page->lru);
+		__free_pages(page, pb_press_order);
+		pb_press_nr_held--;
+		cond_resched();
+	}
+}
+
+static int pb_press(char **argv)
+{
+	unsigned int order, class;
+	unsigned long count;
+
+	if (kstrtouint(argv[0], 0, &order) || kstrtoul(argv[1], 0, &count))
+		return -EINVAL;
+	for (class = 0; class < ARRAY_SIZE(pb_press_classes); class++) {
+		if (!strcmp(argv[2], pb_press_classes[class].name))
+			break;
+	}
+	if (class == ARRAY_SIZE(pb_press_classes) || order > MAX_PAGE_ORDER)
+		return -EINVAL;
+	/* All that is held has one order */
+	if (pb_press_nr_held)
+		return -EBUSY;
+
+	pb_press_order = order;
+	pb_press_class = class;
+	pb_press_wanted = count ?: ULONG_MAX;
+	pb_press_failed = 0;
+	memset(&pb_all, 0, sizeof(pb_all));
+	memset(&pb_before, 0, sizeof(pb_before));
+	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
+				    (order ? __GFP_COMP : 0), order);
+	if (!strcmp(pb_press_end, "killed"))
+		pb_press_free(PB_PRESS_GIVE_BACK >> order);
+	return 0;
+}
+
+static ssize_t press_write(struct file *file, const char __user *ubuf,
+			   size_t count, loff_t *ppos)
+{
+	char buf[PB_ARGS_LEN], *argv[3];
+	int ret, argc;
+
+	argc = pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv));
+	if (argc < 0)
+		return argc;
+	if (mutex_lock_killable(&pb_press_lock))
+		return -EINTR;
+	if (argc == 1 && !strcmp(argv[0], "free")) {
+		pb_press_free(ULONG_MAX);
+		ret = 0;
+	} else {
+		ret = argc == 3 ? pb_press(argv) : -EINVAL;
+	}
+	mutex_unlock(&pb_press_lock);
+	return ret ?: count;
+}
+
+static void pb_show_took(struct seq_file *m, const char *name,
+			 const struct pb_took *took)
+{
+	seq_printf(m, "took what=%s pages=%lu ticks=%llu p50=%llu p99=%llu worst=%llu worst_at=%lu worst_cpu=%llu\n",
+		   name, took->nr << pb_press_order, took->sum,
+		   pb_percentile(took, 50), pb_percentile(took, 99),
+		   took->worst, took->worst_at, took->worst_cpu);
+}
+
+static int press_show(struct seq_file *m, void *unused)
+{
+	if (mutex_lock_interruptible(&pb_press_lock))
+		return -ERESTARTSYS;
+	if (pb_press_end) {
+		seq_printf(m, "press class=%s order=%u end=%s got=%lu held=%lu failed=%lu\n",
+			   pb_press_classes[pb_press_class].name,
+			   pb_press_order, pb_press_end, pb_all.nr,
+			   pb_press_nr_held, pb_press_failed);
+		pb_show_took(m, "before", &pb_before);
+		pb_show_took(m, "all", &pb_all);
+	}
+	mutex_unlock(&pb_press_lock);
+	return 0;
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(press);
+
+/**
+ * pb_press_init() - create "press"
+ * @dir:	debugfs directory
+ */
+void pb_press_init(struct dentry *dir)
+{
+	debugfs_create_file("press", 0600, dir, NULL, &press_fops);
+}
+
+/**
+ * pb_press_exit() - free what is held; the file is gone already
+ */
+void pb_press_exit(void)
+{
+	pb_press_free(ULONG_MAX);
+}
