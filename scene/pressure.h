@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The parts of the scene "pressure":
+ *   pressure.c          options, the order of events, result lines
+ *   pressure_zones.c    sizes and marks of the zones, counters of /proc/vmstat
+ *   pressure_content.c  what memory is full of before the load
+ *   pressure_hot.c      a hot set of page cache, and what became of it
+ *   pressure_load.c     who eats memory, and for what
+ *   pressure_oom.c      what the OOM report says
+ */
+#ifndef _SCENE_PRESSURE_H
+#define _SCENE_PRESSURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PRESSURE_DISK	RUN_DIR "/disk"
+#define PAGES_PER_MB	256UL
+
+/**
+ * struct zones - sums over all zones, in pages
+ * @usable: managed, and of use for any request
+ * @movable_only: CMA, hotremove, ZONE_MOVABLE
+ * @min: min marks of the zones that have usable memory
+ * @reserve: lowmem reserve of these zones against kernel requests
+ */
+struct zones {
+	unsigned long usable;
+	unsigned long movable_only;
+	unsigned long min;
+	unsigned long reserve;
+};
+
+/* pressure_zones.c */
+void zones_read(struct zones *z);
+void zones_report(void);
+unsigned long vmstat_value(const char *name);
+unsigned long movable_only_free(void);
+void vmstat_begin(void);
+void vmstat_report(void);
+
+/* pressure_content.c */
+bool content_known(const char *name);
+bool content_needs_disk(const char *name);
+void content_fill(const char *name, unsigned long leave_mb);
+void cache_read(int fd, unsigned long from, unsigned long to);
+
+/* pressure_hot.c */
+void hot_warm(unsigned long mb);
+void hot_report(void);
+
+/* pressure_load.c */
+struct eaten {
+	uint64_t ops;		/* how often it went well */
+	uint64_t worst_ns;
+	int error;		/* why it ended, 0: as many as it was told to */
+};
+
+bool load_known(const char *name);
+void load_eat(const char *name, unsigned long count, const char *gfp,
+	      struct eaten *eaten);
+
+/* pressure_oom.c */
+void oom_report(void);
+
+#endif

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What memory is full of before the load comes.
+ *
+ * Page cache is that of holes in a file on ext4: the kernel fills such pages
+ * with zeroes and asks no disk, so nothing waits and instruction counts stay
+ * exact. Else they are as any clean cache.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pressure.h"
+#include "scene.h"
+
+#define FILE_PAGES	(4096UL * PAGES_PER_MB)	/* 4 GB, all of it a hole */
+#define PAGE		4096UL
+#define ZRAM		"/dev/zram0"
+#define SWAP		"/dev/vdb"
+
+static const char *const names[] = {
+	"free", "cache4k", "cachelarge", "half", "anon", "anonzram",
+};
+
+/**
+ * content_known - is there such a content?
+ * @name: the name
+ *
+ * Return: true when content_fill() takes it.
+ */
+bool content_known(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(names[i], name))
+			return true;
+	return false;
+}
+
+/**
+ * content_needs_disk - does it need a file system on the disk?
+ * @name: the name
+ *
+ * Return: true when it does.
+ */
+bool content_needs_disk(const char *name)
+{
+	return !strncmp(name, "cache", 5) || !strcmp(name, "half");
+}
+
+static int open_hole(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, FILE_PAGES * PAGE))
+		scene_die(SCENE_ENV, "%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/**
+ * cache_read - bring pages of a file into the page cache
+ * @fd: the file
+ * @from: first page
+ * @to: end
+ */
+void cache_read(int fd, unsigned long from, unsigned long to)
+{
+	char buf[PAGE];
+
+	for (; from < to; from++)
+		if (pread(fd, buf, PAGE, from * PAGE) != (ssize_t)PAGE)
+			scene_die(SCENE_FAILED, "read: %s", strerror(errno));
+}
+
+/* One MB at a time, until so much is left. Reclaim may keep it from that. */
+static int fill_cache(bool large, unsigned long leave)
+{
+	int fd = open_hole(PRESSURE_DISK "/cache");
+	unsigned long page;
+
+	/* No readahead: folios of one page. With it they grow. */
+	posix_fadvise(fd, 0, 0, large ? POSIX_FADV_SEQUENTIAL :
+		      POSIX_FADV_RANDOM);
+	for (page = 0; page < FILE_PAGES; page += PAGES_PER_MB) {
+		if (vmstat_value("nr_free_pages") <= leave)
+			break;
+		cache_read(fd, page, page + PAGES_PER_MB);
+	}
+	return fd;
+}
+
+static bool in_range(unsigned long pfn, unsigned long (*range)[2], int nr)
+{
+	int i;
+
+	for (i = 0; i < nr; i++)
+		if (pfn >= range[i][0] && pfn < range[i][1])
+			return true;
+	return false;
+}
+
+/* The movable-only pageblocks, neighbours as one range: the module's map */
+static int movable_only_ranges(unsigned long (*range)[2], int max)
+{
+	FILE *f = fopen(PB_DIR "/map", "re");
+	unsigned long pfn, size = pageblock_pages();
+	char line[256], zone[16], type[24];
+	int nr = 0;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lu %*d %15s %23s", &pfn, zone,
+			   type) != 3)
+			continue;
+		if (strcmp(zone, "Movable") && strcasecmp(type, "cma") &&
+		    strcasecmp(type, "hotremove"))
+			continue;
+		if (nr && range[nr - 1][1] == pfn) {
+			range[nr - 1][1] += size;
+		} else if (nr < max) {
+			range[nr][0] = pfn;
+			range[nr++][1] = pfn + size;
+		}
+	}
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* Where a page of the file is, by mapping it and looking it up */
+static unsigned long pfn_of(int pagemap, const char *addr)
+{
+	uint64_t entry = 0;
+
+	if (pread(pagemap, &entry, sizeof(entry),
+		  (uintptr_t)addr / PAGE * sizeof(entry)) != sizeof(entry))
+		return 0;
+	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
+}
+
+/*
+ * Memory full of cache, but half of the movable-only memory free: no way of
+ * filling leads there on every kernel, dropping what is in the wrong place does.
+ */
+static void fill_half(unsigned long leave)
+{
+	int fd = fill_cache(false, leave), pagemap;
+	unsigned long range[64][2], page, pfn, i;
+	struct zones z;
+	int nr = movable_only_ranges(range, 64);
+	char *map;
+
+	zones_read(&z);
+	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	for (page = 0; page < FILE_PAGES; page += PAGES_PER_MB) {
+		if (movable_only_free() >= z.movable_only / 2)
+			break;
+		map = mmap(NULL, PAGES_PER_MB * PAGE, PROT_READ, MAP_SHARED |
+			   MAP_POPULATE, fd, page * PAGE);
+		if (map == MAP_FAILED)
+			scene_die(SCENE_ENV, "mmap: %s", strerror(errno));
+		bool drop[PAGES_PER_MB];
+
+		for (i = 0; i < PAGES_PER_MB; i++) {
+			pfn = pfn_of(pagemap, map + i * PAGE);
+			drop[i] = pfn && in_range(pfn, range, nr);
+		}
+		munmap(map, PAGES_PER_MB * PAGE);
+		for (i = 0; i < PAGES_PER_MB; i++)
+			if (drop[i])
+				posix_fadvise(fd, (page + i) * PAGE, PAGE,
+					      POSIX_FADV_DONTNEED);
+	}
+	close(pagemap);
+}
+
+static void swap_on(bool zram)
+{
+	int status;
+
+	if (zram) {
+		if (write_text("/sys/block/zram0/disksize", "1G"))
+			scene_die(SCENE_ENV, "zram0: disksize");
+		status = system("mkswap " ZRAM " >/dev/null");
+		if (status)
+			scene_die(SCENE_ENV, "mkswap " ZRAM ": %d", status);
+	}
+	if (swapon(zram ? ZRAM : SWAP, 0))
+		scene_die(SCENE_ENV, "swapon: %s", strerror(errno));
+}
+
+/* Half of each page is noise: zram gets it down to about that */
+static void fill_anon(bool zram, unsigned long leave)
+{
+	unsigned long max = FILE_PAGES, page, i;
+	char *map;
+
+	swap_on(zram);
+	map = mmap(NULL, max * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		   MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (map == MAP_FAILED || madvise(map, max * PAGE, MADV_NOHUGEPAGE))
+		scene_die(SCENE_ENV, "anon: %s", strerror(errno));
+	srandom(1);
+	for (page = 0; page < max; page++) {
+		if (page % PAGES_PER_MB == 0 &&
+		    vmstat_value("nr_free_pages") <= leave)
+			break;
+		for (i = 0; i < PAGE / 2; i += sizeof(int))
+			*(int *)(map + page * PAGE + i) = random();
+	}
+}
+
+/**
+ * content_fill - fill memory
+ * @name: with what
+ * @leave_mb: until no more than this is free
+ */
+void content_fill(const char *name, unsigned long leave_mb)
+{
+	unsigned long leave = leave_mb * PAGES_PER_MB;
+
+	if (!strcmp(name, "half"))
+		fill_half(leave);
+	else if (!strncmp(name, "cache", 5))
+		fill_cache(!strcmp(name, "cachelarge"), leave);
+	else if (!strncmp(name, "anon", 4))
+		fill_anon(!strcmp(name, "anonzram"), leave);
+}
