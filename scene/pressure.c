@@ -32,7 +32,7 @@ static const char *content = "free", *load = "pages", *gfp = "kernel";
 static const char *online, *disk = "/dev/vda";
 static unsigned long count, leave_mb = 96, hot_mb;
 static unsigned int nr_bystanders = 20;
-static bool mglru, protect;
+static bool mglru, protect, percent;
 static pid_t bystanders[MAX_BYSTANDERS];
 
 static void score(const char *adjustment)
@@ -186,8 +186,11 @@ static void pressure(void)
 	write_text(PB_DIR "/alloc", "drain");
 	zones_read(&z);
 	zones_report();
-	printf("scene size usable=%lu movable_only=%lu min=%lu reserve=%lu movable_only_free=%lu\n",
-	       z.usable, z.movable_only, z.min, z.reserve, movable_only_free());
+	printf("scene size usable=%lu movable_only=%lu min=%lu reserve=%lu unmovable=%lu bound=%lu movable_only_free=%lu\n",
+	       z.usable, z.movable_only, z.min, z.reserve, z.unmovable,
+	       z.bound, z.movable_only_free);
+	if (percent)
+		count = z.bound * count / 100;
 	scene_step("pressure: load: %s", load);
 	vmstat_begin();
 	if (write_text(PB_DIR "/kills", "1"))
@@ -205,6 +208,16 @@ static void pressure(void)
 	oom_report();
 }
 
+/* A number, or so much percent of what can be had */
+static unsigned long number(const char *text, bool *percent_of)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	*percent_of = !strcmp(end, "%");
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	int c;
@@ -213,7 +226,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'c': content = optarg; break;
 		case 'l': load = optarg; break;
-		case 'n': count = strtoul(optarg, NULL, 10); break;
+		case 'n': count = number(optarg, &percent); break;
 		case 'g': gfp = optarg; break;
 		case 'b': nr_bystanders = strtoul(optarg, NULL, 10); break;
 		case 'f': leave_mb = strtoul(optarg, NULL, 10); break;

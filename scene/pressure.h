@@ -19,23 +19,29 @@
 
 /**
  * struct zones - sums over all zones, in pages
- * @usable: managed, and of use for any request
+ * @usable: managed, and of use for any request; without the memory map of
+ *	hot-added memory, as that of memory present at boot is not managed
  * @movable_only: CMA, hotremove, ZONE_MOVABLE
+ * @movable_only_free: free pages of these
  * @min: min marks of the zones that have usable memory
  * @reserve: lowmem reserve of these zones against kernel requests
+ * @unmovable: usable pages that neither are free nor hold movable data
+ * @bound: unmovable pages that can be had, at most
  */
 struct zones {
 	unsigned long usable;
 	unsigned long movable_only;
+	unsigned long movable_only_free;
 	unsigned long min;
 	unsigned long reserve;
+	unsigned long unmovable;
+	unsigned long bound;
 };
 
 /* pressure_zones.c */
 void zones_read(struct zones *z);
 void zones_report(void);
 unsigned long vmstat_value(const char *name);
-unsigned long movable_only_free(void);
 void vmstat_begin(void);
 void vmstat_report(void);
 

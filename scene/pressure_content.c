@@ -153,21 +153,20 @@ static void fill_half(unsigned long leave)
 {
 	int fd = fill_cache(false, leave), pagemap;
 	unsigned long range[64][2], page, pfn, i;
-	struct zones z;
 	int nr = movable_only_ranges(range, 64);
+	bool drop[PAGES_PER_MB];
+	struct zones z;
 	char *map;
 
-	zones_read(&z);
 	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	for (page = 0; page < FILE_PAGES; page += PAGES_PER_MB) {
-		if (movable_only_free() >= z.movable_only / 2)
+		zones_read(&z);
+		if (z.movable_only_free >= z.movable_only / 2)
 			break;
 		map = mmap(NULL, PAGES_PER_MB * PAGE, PROT_READ, MAP_SHARED |
 			   MAP_POPULATE, fd, page * PAGE);
 		if (map == MAP_FAILED)
 			scene_die(SCENE_ENV, "mmap: %s", strerror(errno));
-		bool drop[PAGES_PER_MB];
-
 		for (i = 0; i < PAGES_PER_MB; i++) {
 			pfn = pfn_of(pagemap, map + i * PAGE);
 			drop[i] = pfn && in_range(pfn, range, nr);

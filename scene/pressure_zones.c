@@ -15,7 +15,7 @@
 /* One zone as /proc/zoneinfo has it */
 struct zone {
 	char name[16];
-	unsigned long min, low, high, managed, cma, hotremove, reserve;
+	unsigned long free, min, low, high, managed, cma, hotremove, reserve;
 };
 
 static struct {
@@ -31,6 +31,7 @@ static void zone_add(struct zones *z, const struct zone *zone)
 		return;
 	if (!strcmp(zone->name, "Movable")) {
 		z->movable_only += zone->managed;
+		z->movable_only_free += zone->free;
 		return;
 	}
 	z->movable_only += only;
@@ -43,7 +44,9 @@ static void zone_line(struct zone *zone, const char *line)
 {
 	unsigned long n, p[ZONE_NORMAL + 1];
 
-	if (sscanf(line, " min %lu", &n) == 1)
+	if (sscanf(line, " pages free %lu", &n) == 1)
+		zone->free = n;
+	else if (sscanf(line, " min %lu", &n) == 1)
 		zone->min = n;
 	else if (sscanf(line, " low %lu", &n) == 1)
 		zone->low = n;
@@ -95,16 +98,6 @@ static void zones_walk(struct zones *z)
 	fclose(f);
 }
 
-/**
- * zones_read - sum up /proc/zoneinfo
- * @z: for the sums
- */
-void zones_read(struct zones *z)
-{
-	memset(z, 0, sizeof(*z));
-	zones_walk(z);
-}
-
 /** zones_report - a line for each zone */
 void zones_report(void)
 {
@@ -141,28 +134,38 @@ unsigned long vmstat_value(const char *name)
 	return value;
 }
 
-/**
- * movable_only_free - free memory that only movable requests can use
- *
- * Return: pages.
- */
-unsigned long movable_only_free(void)
+/* All that is movable and not in movable-only memory is in ordinary memory */
+static void zones_bound(struct zones *z)
 {
-	FILE *f = fopen("/proc/zoneinfo", "re");
-	unsigned long sum, n;
-	char line[256], name[16] = "";
+	static const char *const lists[] = {
+		"nr_inactive_anon", "nr_active_anon", "nr_inactive_file",
+		"nr_active_file", "nr_unevictable", "nr_isolated_anon",
+		"nr_isolated_file",
+	};
+	unsigned long lru = 0, used = z->movable_only - z->movable_only_free;
+	unsigned long usable_free, off;
+	unsigned int i;
 
-	sum = vmstat_value("nr_free_cma") + vmstat_value("nr_free_hotremove");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Node %*d, zone %15s", name) == 1)
-			continue;
-		if (!strcmp(name, "Movable") &&
-		    sscanf(line, " pages free %lu", &n) == 1)
-			sum += n;
-	}
-	if (f)
-		fclose(f);
-	return sum;
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		lru += vmstat_value(lists[i]);
+	usable_free = vmstat_value("nr_free_pages") - z->movable_only_free;
+	z->unmovable = z->usable + used - usable_free - lru;
+	off = z->min + z->reserve + z->unmovable;
+	z->bound = z->usable > off ? z->usable - off : 0;
+}
+
+/**
+ * zones_read - sum up /proc/zoneinfo
+ * @z: for the sums
+ */
+void zones_read(struct zones *z)
+{
+	memset(z, 0, sizeof(*z));
+	zones_walk(z);
+	z->usable -= vmstat_value("nr_memmap_pages");
+	z->movable_only_free += vmstat_value("nr_free_cma") +
+				vmstat_value("nr_free_hotremove");
+	zones_bound(z);
 }
 
 /** vmstat_begin - remember all counters */
