@@ -5,6 +5,7 @@
 KERNEL	?= patched
 JOB	?= shell
 export O LINUX T FULL BASE ACCEL JOBS V CONFIG MINUTES ROUNDS
+export SCENE KIND MB TOTAL OPTIONS
 
 S := $(CURDIR)/scripts
 
@@ -32,11 +33,13 @@ help:
 	@echo '  MINUTES=N        soak: how long (default 2); ROUNDS=N: of cma2014 (default 30)'
 	@echo '  FULL=1           run: 20 tries per block instead of 5'
 	@echo '  BASE=0           run: without the two variants on the unpatched kernel'
+	@echo '  SCENE=NAME       run: a scene of memory pressure instead (scripts/pressure.conf)'
+	@echo '  KIND=... MB=N    ... movable-only memory: base-cma base-movable hotremove cma; size'
 	@echo '  ACCEL=kvm|tcg    override the choice of accelerator'
 	@echo '  JOBS=N V=1       parallel jobs; show what the tools print'
 	@echo
 	@echo 'Exit: 0 pass, 1 test failed, 2 environment or usage, 3 guest crash or splat,'
-	@echo '4 all skipped, 5 T= matched nothing, 124 timeout. Results: results/latest/'
+	@echo '4 all skipped, 5 T= or SCENE= matched nothing, 124 timeout. Results: results/latest/'
 
 run:
 	@$(S)/run
