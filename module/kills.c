@@ -138,6 +138,7 @@ static void pb_probe_victim(void *data, struct task_struct *task, uid_t uid)
 	struct pb_memory *m = &pb_memory[PB_AT_KILL];
 
 	pb_remember(PB_AT_KILL, task);
+	pb_press_victim(task);
 	if (atomic_inc_return(&pb_nr_kills) == 1)
 		pr_crit("first kill: %s, %ld pages free (cma %ld, hotremove %ld, movable zone %ld), reclaimed %ld, scanned %ld since boot\n",
 			m->comm, m->free, m->cma, m->hotremove, m->movable,

@@ -233,6 +233,7 @@ static inline int pb_kills_count(void) { return 0; }
 /* press.c */
 void pb_press_init(struct dentry *dir);
 void pb_press_exit(void);
+void pb_press_victim(struct task_struct *task);
 
 /* fault.c */
 #ifdef PB_FAULTS

@@ -22,8 +22,12 @@
 #include <asm/tsc.h>
 #include "pageblock_debug.h"
 
-/* What a task that was killed gives back: somebody has to tell the tale */
-#define PB_PRESS_GIVE_BACK	512
+/*
+ * Order of a reserve that is given back the moment the task is chosen by the OOM
+ * killer. Killing it frees nothing of what is held, so without that the next
+ * request of whomever, be it a kernel thread, finds no victim and panics.
+ */
+#define PB_PRESS_RESERVE	pageblock_order
 
 /* A failed request that may not sleep is repeated, each time after a tick */
 #define PB_PRESS_TRIES		50
@@ -70,6 +74,11 @@ static unsigned int pb_press_order;
 static unsigned long pb_press_wanted, pb_press_nr_held, pb_press_failed;
 static unsigned int pb_press_class;
 static const char *pb_press_end;
+
+/* Taken by xchg() and compared with only: the OOM killer takes no mutex */
+static struct page *pb_press_reserve;
+static struct task_struct *pb_press_task;
+
 static struct pb_took pb_before, pb_all;
 
 static unsigned int pb_bucket(u64 ticks)
@@ -199,10 +208,10 @@ static int pb_press(char **argv)
 	pb_press_failed = 0;
 	memset(&pb_all, 0, sizeof(pb_all));
 	memset(&pb_before, 0, sizeof(pb_before));
+	WRITE_ONCE(pb_press_task, current);
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
 				    (order ? __GFP_COMP : 0), order);
-	if (!strcmp(pb_press_end, "killed"))
-		pb_press_free(PB_PRESS_GIVE_BACK >> order);
+	WRITE_ONCE(pb_press_task, NULL);
 	return 0;
 }
 
@@ -253,12 +262,33 @@ static int press_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_STORE_ATTRIBUTE(press);
 
+static void pb_press_give_back(void)
+{
+	struct page *page = xchg(&pb_press_reserve, NULL);
+
+	if (page)
+		__free_pages(page, PB_PRESS_RESERVE);
+}
+
+/**
+ * pb_press_victim() - somebody is about to be killed
+ * @task:	the victim
+ */
+void pb_press_victim(struct task_struct *task)
+{
+	if (task == READ_ONCE(pb_press_task))
+		pb_press_give_back();
+}
+
 /**
  * pb_press_init() - create "press"
  * @dir:	debugfs directory
  */
 void pb_press_init(struct dentry *dir)
 {
+	/* Now, while there are such large pages. It works without, mostly. */
+	pb_press_reserve = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
+				       PB_PRESS_RESERVE);
 	debugfs_create_file("press", 0600, dir, NULL, &press_fops);
 }
 
@@ -267,5 +297,6 @@ void pb_press_init(struct dentry *dir)
  */
 void pb_press_exit(void)
 {
+	pb_press_give_back();
 	pb_press_free(ULONG_MAX);
 }

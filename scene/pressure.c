@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,37 +123,6 @@ static unsigned int bystanders_alive(void)
 	return alive;
 }
 
-/* The eater, to its end */
-static void eat(void)
-{
-	struct eaten *eaten;
-	const char *end;
-	int status;
-	pid_t pid;
-
-	eaten = mmap(NULL, sizeof(*eaten), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	if (eaten == MAP_FAILED)
-		scene_die(SCENE_ENV, "mmap: %s", strerror(errno));
-	pid = child();
-	if (!pid) {
-		prctl(PR_SET_NAME, "eater");
-		if (protect)
-			score("-1000");
-		load_eat(load, count, gfp, eaten);
-		_exit(0);
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFSIGNALED(status))
-		end = "killed";
-	else
-		end = eaten->error ? "failed" : "count";
-	printf("scene load name=%s end=%s error=%d ops=%llu worst_ns=%llu\n",
-	       load, end, eaten->error, (unsigned long long)eaten->ops,
-	       (unsigned long long)eaten->worst_ns);
-}
-
 /* Lines of the debug module become lines of the scene */
 static void copy_lines(const char *file)
 {
@@ -165,6 +135,45 @@ static void copy_lines(const char *file)
 		if (*line)
 			printf("scene %s\n", line);
 	fflush(stdout);
+}
+
+/*
+ * The eater, until it cannot go on. It still has what it ate while the numbers
+ * are taken, unless it was killed: then that is gone but for the pages that the
+ * debug module holds.
+ */
+static void eat(void)
+{
+	int done[2], status;
+	struct eaten *eaten;
+	bool ended;
+	char c = 0;
+	pid_t pid;
+
+	eaten = mmap(NULL, sizeof(*eaten), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (eaten == MAP_FAILED || pipe2(done, O_CLOEXEC))
+		scene_die(SCENE_ENV, "eater: %s", strerror(errno));
+	pid = child();
+	if (!pid) {
+		prctl(PR_SET_NAME, "eater");
+		if (protect)
+			score("-1000");
+		close(done[0]);
+		load_eat(load, count, gfp, eaten);
+		if (write(done[1], &c, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	close(done[1]);
+	ended = read(done[0], &c, 1) == 1;
+	copy_lines("kills");
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	printf("scene load name=%s end=%s error=%d ops=%llu worst_ns=%llu\n",
+	       load, ended ? eaten->error ? "failed" : "count" : "killed",
+	       eaten->error, (unsigned long long)eaten->ops,
+	       (unsigned long long)eaten->worst_ns);
 }
 
 static void pressure(void)
@@ -196,7 +205,6 @@ static void pressure(void)
 	if (write_text(PB_DIR "/kills", "1"))
 		scene_die(SCENE_ENV, PB_DIR "/kills: %s", strerror(errno));
 	eat();
-	copy_lines("kills");
 	copy_lines("press");
 	vmstat_report();
 	write_text(PB_DIR "/kills", "0");

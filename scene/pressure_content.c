@@ -80,7 +80,18 @@ void cache_read(int fd, unsigned long from, unsigned long to)
 			scene_die(SCENE_FAILED, "read: %s", strerror(errno));
 }
 
-/* One MB at a time, until so much is left. Reclaim may keep it from that. */
+static unsigned long reclaimed(void)
+{
+	return vmstat_value("pgsteal_kswapd") + vmstat_value("pgsteal_direct");
+}
+
+/* Is memory full? What would come now replaces what is there. */
+static bool full(unsigned long leave)
+{
+	return vmstat_value("nr_free_pages") <= leave || reclaimed();
+}
+
+/* One MB at a time */
 static int fill_cache(bool large, unsigned long leave)
 {
 	int fd = open_hole(PRESSURE_DISK "/cache");
@@ -90,7 +101,7 @@ static int fill_cache(bool large, unsigned long leave)
 	posix_fadvise(fd, 0, 0, large ? POSIX_FADV_SEQUENTIAL :
 		      POSIX_FADV_RANDOM);
 	for (page = 0; page < FILE_PAGES; page += PAGES_PER_MB) {
-		if (vmstat_value("nr_free_pages") <= leave)
+		if (full(leave))
 			break;
 		cache_read(fd, page, page + PAGES_PER_MB);
 	}
@@ -208,8 +219,7 @@ static void fill_anon(bool zram, unsigned long leave)
 		scene_die(SCENE_ENV, "anon: %s", strerror(errno));
 	srandom(1);
 	for (page = 0; page < max; page++) {
-		if (page % PAGES_PER_MB == 0 &&
-		    vmstat_value("nr_free_pages") <= leave)
+		if (page % PAGES_PER_MB == 0 && full(leave))
 			break;
 		for (i = 0; i < PAGE / 2; i += sizeof(int))
 			*(int *)(map + page * PAGE + i) = random();
@@ -219,7 +229,7 @@ static void fill_anon(bool zram, unsigned long leave)
 /**
  * content_fill - fill memory
  * @name: with what
- * @leave_mb: until no more than this is free
+ * @leave_mb: until no more than this is free, or reclaim begins
  */
 void content_fill(const char *name, unsigned long leave_mb)
 {
