@@ -1006,6 +1006,17 @@ bool pb_debug_has(const char *file)
 	return !access(path, F_OK);
 }
 
+/* How did the last load of "press" end: count, failed or killed? */
+bool pb_press_ended(const char *how)
+{
+	char text[512], want[32];
+
+	if (pb_read(PB_DEBUGFS "/press", text, sizeof(text)) < 0)
+		return false;
+	snprintf(want, sizeof(want), " end=%s ", how);
+	return strstr(text, want);
+}
+
 /* Pages of one pageblock, as the module's map says it */
 long pb_pageblock_pages(void)
 {

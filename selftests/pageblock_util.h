@@ -166,6 +166,7 @@ int pb_debug(const char *file, const char *fmt, ...)
 int pb_debug_range(const char *file, unsigned long start_pfn,
 		   unsigned long end_pfn);
 bool pb_debug_has(const char *file);
+bool pb_press_ended(const char *how);
 long pb_pageblock_pages(void);
 int pb_max_order(void);
 long pb_free_of_order(int nid, const char *zone, const char *type, int order);

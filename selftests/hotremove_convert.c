@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory that is online becomes hotremove memory, and kernel memory again,
+ * without being emptied: what can be moved stays where it is.
+ *
+ *   |--kernel: free, anonymous pages--|  <->  |--HOTREMOVE: the same pages--|
+ *
+ * All or nothing: with a page in the way the block is what it was before. And
+ * hotremove memory that the kernel must have is harvested before anybody is
+ * killed, one memory block after the other, and given back when it can be.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pageblock_util.h"
+#include "kselftest_harness.h"
+
+#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
+#define HARVEST		"/proc/sys/vm/hotremove_harvest"
+#define DATA_BYTES	(192UL << 20)	/* of the node's two blocks */
+#define GIVE_BACK_S	60
+
+FIXTURE(convert) {
+	struct pb_saved auto_online;
+	struct pb_dimm dimm;
+	struct pb_block *block;
+	int nid;
+};
+
+FIXTURE_SETUP(convert)
+{
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	self->nid = pb_target_node();
+	if (pb_node_has_memory(self->nid))
+		SKIP(return, "need a node without memory, have node %d with %ld free pages",
+		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "conv", 2 * pb_block_mb(), self->nid));
+	/*
+	 * The first memory of a node attracts slab, which would be in the way
+	 * when it is kernel memory; what comes later does not.
+	 */
+	ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[1]);
+	self->block = &self->dimm.block[0];
+}
+
+FIXTURE_TEARDOWN_PARENT(convert)
+{
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+	EXPECT_EQ(0, pb_hotdel(&self->dimm));
+}
+
+static int set_kind(const struct pb_block *block, const char *kind)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PB_SYS_MEMORY "/memory%u/online_type",
+		 block->id);
+	return pb_write(path, kind);
+}
+
+static long pages_in(const struct pb_block *block, const char *data, size_t len)
+{
+	size_t i;
+	long nr = 0;
+
+	for (i = 0; i < len; i += getpagesize())
+		nr += pb_block_has(block, pb_pfn(data + i));
+	return nr;
+}
+
+static void pfns_of(const char *data, size_t len, unsigned long *pfn)
+{
+	size_t i;
+
+	for (i = 0; i < len / getpagesize(); i++)
+		pfn[i] = pb_pfn(data + i * getpagesize());
+}
+
+TEST_F(convert, movable_pages_stay_where_they_are)
+{
+	size_t i, nr = DATA_BYTES / getpagesize(), moved = 0, wrong = 0;
+	unsigned long *before, *after;
+	long inside;
+	uint64_t *word;
+	char *data;
+
+	ASSERT_EQ(0, pb_block_set(self->block, "online_kernel"));
+	data = pb_mmap_node(DATA_BYTES, self->nid);
+	ASSERT_NE(NULL, data);
+	for (i = 0; i < nr; i++) {
+		word = (uint64_t *)(data + i * getpagesize());
+		*word = i * 0x9e3779b97f4a7c15ULL;
+	}
+	before = calloc(nr, sizeof(*before));
+	after = calloc(nr, sizeof(*after));
+	ASSERT_TRUE(before && after);
+	inside = pages_in(self->block, data, DATA_BYTES);
+	ASSERT_GE(inside, (long)pb_block_pages() / 3);
+	pfns_of(data, DATA_BYTES, before);
+
+	ASSERT_EQ(0, set_kind(self->block, "online_hotremove"))
+		TH_LOG("this kernel does not convert");
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_hotremove"));
+	EXPECT_EQ(1, pb_map_all_type(self->block, "Hotremove"));
+
+	pfns_of(data, DATA_BYTES, after);
+	for (i = 0; i < nr; i++) {
+		word = (uint64_t *)(data + i * getpagesize());
+		moved += before[i] != after[i];
+		wrong += *word != i * 0x9e3779b97f4a7c15ULL;
+	}
+	EXPECT_EQ(0, moved);
+	EXPECT_EQ(0, wrong);
+
+	/* And back: the kernel may use it at once */
+	ASSERT_EQ(0, set_kind(self->block, "online_kernel"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
+	EXPECT_EQ(0, pb_map_all_type(self->block, "Hotremove"));
+	EXPECT_EQ(inside, pages_in(self->block, data, DATA_BYTES));
+	munmap(data, DATA_BYTES);
+	free(before);
+	free(after);
+}
+
+TEST_F(convert, an_unmovable_page_refuses_and_nothing_changes)
+{
+	struct pb_pipes pipes = { };
+	long free_before, free_after;
+
+	ASSERT_EQ(0, pb_block_set(self->block, "online_kernel"));
+	ASSERT_EQ(0, pb_prefer_node(self->nid));
+	ASSERT_EQ(0, pb_pipes_fill(&pipes, 8UL << 20));
+	pb_prefer_node(-1);
+	pb_fold_counters();
+	free_before = pb_map_free(self->block->start_pfn, self->block->end_pfn);
+	ASSERT_LT(free_before, (long)pb_block_pages() - 1500)
+		TH_LOG("the pipes are not in the block");
+
+	EXPECT_EQ(-EBUSY, set_kind(self->block, "online_hotremove"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
+	EXPECT_EQ(0, pb_map_all_type(self->block, "Hotremove"));
+	free_after = pb_map_free(self->block->start_pfn, self->block->end_pfn);
+	EXPECT_LE(labs(free_after - free_before), 512);
+
+	pb_pipes_free(&pipes);
+}
+
+TEST_F(convert, wrong_words_and_wrong_blocks_are_refused)
+{
+	/* No zone has been chosen yet: "state" does that */
+	EXPECT_EQ(-EINVAL, set_kind(self->block, "online_hotremove"));
+	EXPECT_TRUE(pb_block_is(self->block, "state", "offline"));
+
+	ASSERT_EQ(0, pb_block_set(self->block, "online_kernel"));
+	EXPECT_EQ(-EINVAL, set_kind(self->block, "online_movable"));
+	EXPECT_EQ(-EINVAL, set_kind(self->block, "offline"));
+	EXPECT_EQ(-EINVAL, set_kind(self->block, "hotremove"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
+	ASSERT_EQ(0, pb_offline(self->block, 60000, NULL));
+
+	ASSERT_EQ(0, pb_block_set(self->block, "online_movable"));
+	EXPECT_EQ(-EINVAL, set_kind(self->block, "online_hotremove"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_movable"));
+}
+
+FIXTURE(harvest) {
+	struct pb_saved auto_online, harvest;
+	struct pb_dimm dimm;
+	long kills;
+};
+
+FIXTURE_VARIANT(harvest) {
+	const char *mode;
+};
+
+FIXTURE_VARIANT_ADD(harvest, before_oom) {
+	.mode = "1",
+};
+
+FIXTURE_VARIANT_ADD(harvest, by_kswapd) {
+	.mode = "2",
+};
+
+FIXTURE_SETUP(harvest)
+{
+	int i;
+
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	if (!pb_debug_has("press"))
+		SKIP(return, "need the debug module's press, have none");
+	ASSERT_EQ(0, pb_save(&self->harvest, HARVEST))
+		TH_LOG("this kernel does not harvest");
+	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "harv", 3 * pb_block_mb(), 0));
+	for (i = 0; i < self->dimm.nr; i++)
+		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[i]);
+	self->kills = pb_vmstat("oom_kill");
+}
+
+FIXTURE_TEARDOWN_PARENT(harvest)
+{
+	pb_debug("press", "free");
+	EXPECT_EQ(0, pb_restore(&self->harvest));
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+	EXPECT_EQ(0, pb_hotdel(&self->dimm));
+}
+
+static long usable_free(void)
+{
+	pb_fold_counters();
+	return pb_vmstat("nr_free_pages") - pb_vmstat("nr_free_cma") -
+	       pb_vmstat("nr_free_hotremove");
+}
+
+static int blocks_of_kind(const struct pb_dimm *dimm, const char *kind)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < dimm->nr; i++)
+		nr += pb_block_is(&dimm->block[i], "online_type", kind);
+	return nr;
+}
+
+TEST_F(harvest, takes_one_block_after_the_other_and_gives_them_back)
+{
+	long want = usable_free() + pb_block_pages() / 2;
+	double end;
+
+	ASSERT_EQ(0, pb_write(HARVEST, variant->mode));
+	ASSERT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
+
+	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", want));
+	EXPECT_TRUE(pb_press_ended("count"));
+	EXPECT_EQ(self->kills, pb_vmstat("oom_kill"));
+	/* One and a half blocks are more than enough, marks included */
+	EXPECT_GE(blocks_of_kind(&self->dimm, "online_hotremove"), 1);
+	EXPECT_LE(blocks_of_kind(&self->dimm, "online_hotremove"), 2);
+
+	EXPECT_EQ(0, pb_debug("press", "free"));
+	end = pb_now() + GIVE_BACK_S;
+	while (blocks_of_kind(&self->dimm, "online_hotremove") < 3 &&
+	       pb_now() < end)
+		pb_msleep(500);
+	EXPECT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
+}
+
+TEST_F(harvest, leaves_strict_blocks_alone)
+{
+	long want = usable_free() + pb_block_pages() / 2;
+	char path[128];
+	int i;
+
+	ASSERT_EQ(0, pb_write(HARVEST, variant->mode));
+	for (i = 0; i < self->dimm.nr; i++) {
+		snprintf(path, sizeof(path),
+			 PB_SYS_MEMORY "/memory%u/hotremove_strict",
+			 self->dimm.block[i].id);
+		ASSERT_EQ(0, pb_write(path, "1"));
+	}
+	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", want));
+	EXPECT_TRUE(pb_press_ended("failed"));
+	EXPECT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
+	EXPECT_EQ(0, pb_debug("press", "free"));
+}
+
+TEST_HARNESS_MAIN
