@@ -169,7 +169,8 @@ static void eat(void)
 	ended = read(done[0], &c, 1) == 1;
 	copy_lines("kills");
 	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		scene_die(SCENE_FAILED, "the eater ended, status %#x", status);
 	printf("scene load name=%s end=%s error=%d ops=%llu worst_ns=%llu\n",
 	       load, ended ? eaten->error ? "failed" : "count" : "killed",
 	       eaten->error, (unsigned long long)eaten->ops,
@@ -188,10 +189,14 @@ static void pressure(void)
 	if (content_needs_disk(content) || hot_mb || !strcmp(load, "ext4"))
 		mount_disk();
 	bystanders_start();
-	if (hot_mb)
-		hot_warm(hot_mb);
 	scene_step("pressure: filling memory: %s", content);
 	content_fill(content, leave_mb);
+	if (hot_mb) {
+		content_drop_ordinary(hot_mb);
+		hot_warm(hot_mb);
+	}
+	if (!strcmp(content, "half"))
+		content_drop_half();
 	write_text(PB_DIR "/alloc", "drain");
 	zones_read(&z);
 	zones_report();

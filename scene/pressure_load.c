@@ -22,6 +22,7 @@
 
 #define TMPFS_DIR	RUN_DIR "/inodes"
 #define PER_DIR		1000
+#define NAME_DIGITS	200		/* too long to be kept in the dentry */
 #define PIPE_SIZE	(1 << 20)
 #define TABLE_SPAN	(2UL << 20)	/* what one page table maps */
 #define TABLE_AREA	(1UL << 40)
@@ -64,13 +65,14 @@ static int one_pipe_page(unsigned long i)
 
 static int one_file(const char *where, unsigned long i)
 {
-	char path[96];
+	char path[64 + NAME_DIGITS];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%lu", where, i / PER_DIR);
 	if (i % PER_DIR == 0 && mkdir(path, 0700))
 		return errno;
-	snprintf(path, sizeof(path), "%s/%lu/%lu", where, i / PER_DIR, i);
+	snprintf(path, sizeof(path), "%s/%lu/%0*lu", where, i / PER_DIR,
+		 NAME_DIGITS, i);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return errno;
@@ -80,6 +82,7 @@ static int one_file(const char *where, unsigned long i)
 
 static void mount_tmpfs(void)
 {
+	mkdir(RUN_DIR, 0700);
 	mkdir(TMPFS_DIR, 0755);
 	if (mount("tmpfs", TMPFS_DIR, "tmpfs", 0, NULL))
 		scene_die(SCENE_ENV, "mount tmpfs: %s", strerror(errno));
