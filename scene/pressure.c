@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #define MAX_BYSTANDERS	200
 #define BYSTANDER_BYTES	(4UL << 20)
 #define ONLINE_S	10
+#define PROGRESS_MS	10000
 
 static const char *content = "free", *load = "pages", *gfp = "kernel";
 static const char *online, *disk = "/dev/vda";
@@ -137,6 +139,19 @@ static void copy_lines(const char *file)
 	fflush(stdout);
 }
 
+/* Some kernels take minutes to find out that they have no memory */
+static bool wait_for(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	double begin = now_ms();
+	char c;
+
+	while (!poll(&p, 1, PROGRESS_MS))
+		scene_step("pressure: load: %.0f s of guest time",
+			   (now_ms() - begin) / 1000);
+	return read(fd, &c, 1) == 1;
+}
+
 /*
  * The eater, until it cannot go on. It still has what it ate while the numbers
  * are taken, unless it was killed: then that is gone but for the pages that the
@@ -166,7 +181,7 @@ static void eat(void)
 		_exit(0);
 	}
 	close(done[1]);
-	ended = read(done[0], &c, 1) == 1;
+	ended = wait_for(done[0]);
 	copy_lines("kills");
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
