@@ -23,11 +23,12 @@
 #include "pageblock_debug.h"
 
 /*
- * Order of a reserve that is given back the moment the task is chosen by the OOM
+ * Pages of pageblock_order in a reserve that is given back the moment the task is chosen by the OOM
  * killer. Killing it frees nothing of what is held, so without that the next
- * request of whomever, be it a kernel thread, finds no victim and panics.
+ * request of whomever, be it a kernel thread, finds no victim and panics. So many
+ * because the victims before it got some MB from below the min marks.
  */
-#define PB_PRESS_RESERVE	pageblock_order
+#define PB_PRESS_RESERVE	6
 
 /* A failed request that may not sleep is repeated, each time after a tick */
 #define PB_PRESS_TRIES		50
@@ -76,7 +77,7 @@ static unsigned int pb_press_class;
 static const char *pb_press_end;
 
 /* Taken by xchg() and compared with only: the OOM killer takes no mutex */
-static struct page *pb_press_reserve;
+static struct page *pb_press_reserve[PB_PRESS_RESERVE];
 static struct task_struct *pb_press_task;
 
 static struct pb_took pb_before, pb_all;
@@ -264,10 +265,14 @@ DEFINE_SHOW_STORE_ATTRIBUTE(press);
 
 static void pb_press_give_back(void)
 {
-	struct page *page = xchg(&pb_press_reserve, NULL);
+	struct page *page;
+	int i;
 
-	if (page)
-		__free_pages(page, PB_PRESS_RESERVE);
+	for (i = 0; i < PB_PRESS_RESERVE; i++) {
+		page = xchg(&pb_press_reserve[i], NULL);
+		if (page)
+			__free_pages(page, pageblock_order);
+	}
 }
 
 /**
@@ -286,9 +291,12 @@ void pb_press_victim(struct task_struct *task)
  */
 void pb_press_init(struct dentry *dir)
 {
+	int i;
+
 	/* Now, while there are such large pages. It works without, mostly. */
-	pb_press_reserve = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
-				       PB_PRESS_RESERVE);
+	for (i = 0; i < PB_PRESS_RESERVE; i++)
+		pb_press_reserve[i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
+						  pageblock_order);
 	debugfs_create_file("press", 0600, dir, NULL, &press_fops);
 }
 

@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #define MAX_BYSTANDERS	200
 #define BYSTANDER_BYTES	(4UL << 20)
 #define ONLINE_S	10
+#define PROGRESS_MS	10000
 
 static const char *content = "free", *load = "pages", *gfp = "kernel";
 static const char *online, *disk = "/dev/vda";
@@ -137,6 +139,19 @@ static void copy_lines(const char *file)
 	fflush(stdout);
 }
 
+/* Some kernels take minutes to find out that they have no memory */
+static bool wait_for(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	double begin = now_ms();
+	char c;
+
+	while (!poll(&p, 1, PROGRESS_MS))
+		scene_step("pressure: load: %.0f s of guest time",
+			   (now_ms() - begin) / 1000);
+	return read(fd, &c, 1) == 1;
+}
+
 /*
  * The eater, until it cannot go on. It still has what it ate while the numbers
  * are taken, unless it was killed: then that is gone but for the pages that the
@@ -166,10 +181,11 @@ static void eat(void)
 		_exit(0);
 	}
 	close(done[1]);
-	ended = read(done[0], &c, 1) == 1;
+	ended = wait_for(done[0]);
 	copy_lines("kills");
 	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		scene_die(SCENE_FAILED, "the eater ended, status %#x", status);
 	printf("scene load name=%s end=%s error=%d ops=%llu worst_ns=%llu\n",
 	       load, ended ? eaten->error ? "failed" : "count" : "killed",
 	       eaten->error, (unsigned long long)eaten->ops,
@@ -188,10 +204,14 @@ static void pressure(void)
 	if (content_needs_disk(content) || hot_mb || !strcmp(load, "ext4"))
 		mount_disk();
 	bystanders_start();
-	if (hot_mb)
-		hot_warm(hot_mb);
 	scene_step("pressure: filling memory: %s", content);
 	content_fill(content, leave_mb);
+	if (hot_mb) {
+		content_drop_ordinary(hot_mb);
+		hot_warm(hot_mb);
+	}
+	if (!strcmp(content, "half"))
+		content_drop_half();
 	write_text(PB_DIR "/alloc", "drain");
 	zones_read(&z);
 	zones_report();

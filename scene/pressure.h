@@ -49,6 +49,8 @@ void vmstat_report(void);
 bool content_known(const char *name);
 bool content_needs_disk(const char *name);
 void content_fill(const char *name, unsigned long leave_mb);
+void content_drop_ordinary(unsigned long mb);
+void content_drop_half(void);
 void cache_read(int fd, unsigned long from, unsigned long to);
 
 /* pressure_hot.c */

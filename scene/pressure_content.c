@@ -29,6 +29,9 @@ static const char *const names[] = {
 	"free", "cache4k", "cachelarge", "half", "anon", "anonzram",
 };
 
+static int cache = -1;		/* the file */
+static unsigned long cached;	/* pages of it that were read */
+
 /**
  * content_known - is there such a content?
  * @name: the name
@@ -92,20 +95,17 @@ static bool full(unsigned long leave)
 }
 
 /* One MB at a time */
-static int fill_cache(bool large, unsigned long leave)
+static void fill_cache(bool large, unsigned long leave)
 {
-	int fd = open_hole(PRESSURE_DISK "/cache");
-	unsigned long page;
-
+	cache = open_hole(PRESSURE_DISK "/cache");
 	/* No readahead: folios of one page. With it they grow. */
-	posix_fadvise(fd, 0, 0, large ? POSIX_FADV_SEQUENTIAL :
+	posix_fadvise(cache, 0, 0, large ? POSIX_FADV_SEQUENTIAL :
 		      POSIX_FADV_RANDOM);
-	for (page = 0; page < FILE_PAGES; page += PAGES_PER_MB) {
+	for (; cached < FILE_PAGES; cached += PAGES_PER_MB) {
 		if (full(leave))
 			break;
-		cache_read(fd, page, page + PAGES_PER_MB);
+		cache_read(cache, cached, cached + PAGES_PER_MB);
 	}
-	return fd;
 }
 
 static bool in_range(unsigned long pfn, unsigned long (*range)[2], int nr)
@@ -156,39 +156,73 @@ static unsigned long pfn_of(int pagemap, const char *addr)
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
 
-/*
- * Memory full of cache, but half of the movable-only memory free: no way of
- * filling leads there on every kernel, dropping what is in the wrong place does.
- */
-static void fill_half(unsigned long leave)
+/* Drops the pages of one MB of the file that are where they are unwanted */
+static void drop_mb(unsigned long page, bool movable_only, int pagemap,
+		    unsigned long (*range)[2], int nr)
 {
-	int fd = fill_cache(false, leave), pagemap;
-	unsigned long range[64][2], page, pfn, i;
-	int nr = movable_only_ranges(range, 64);
 	bool drop[PAGES_PER_MB];
-	struct zones z;
+	unsigned long pfn, i;
 	char *map;
 
-	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	for (page = 0; page < FILE_PAGES; page += PAGES_PER_MB) {
-		zones_read(&z);
-		if (z.movable_only_free >= z.movable_only / 2)
+	map = mmap(NULL, PAGES_PER_MB * PAGE, PROT_READ, MAP_SHARED |
+		   MAP_POPULATE, cache, page * PAGE);
+	if (map == MAP_FAILED)
+		scene_die(SCENE_ENV, "mmap: %s", strerror(errno));
+	for (i = 0; i < PAGES_PER_MB; i++) {
+		pfn = pfn_of(pagemap, map + i * PAGE);
+		drop[i] = pfn && in_range(pfn, range, nr) == movable_only;
+	}
+	munmap(map, PAGES_PER_MB * PAGE);
+	for (i = 0; i < PAGES_PER_MB; i++)
+		if (drop[i])
+			posix_fadvise(cache, (page + i) * PAGE, PAGE,
+				      POSIX_FADV_DONTNEED);
+}
+
+static unsigned long free_of(bool movable_only)
+{
+	struct zones z;
+
+	zones_read(&z);
+	return movable_only ? z.movable_only_free :
+	       vmstat_value("nr_free_pages") - z.movable_only_free;
+}
+
+/*
+ * Until so much is free, in movable-only or in ordinary memory: no way of filling
+ * leads there on every kernel, dropping what is in the wrong place does.
+ */
+static void drop(bool movable_only, unsigned long nr_free)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), nr;
+	unsigned long range[64][2], page;
+
+	nr = movable_only_ranges(range, 64);
+	for (page = 0; page < cached; page += PAGES_PER_MB) {
+		if (free_of(movable_only) >= nr_free)
 			break;
-		map = mmap(NULL, PAGES_PER_MB * PAGE, PROT_READ, MAP_SHARED |
-			   MAP_POPULATE, fd, page * PAGE);
-		if (map == MAP_FAILED)
-			scene_die(SCENE_ENV, "mmap: %s", strerror(errno));
-		for (i = 0; i < PAGES_PER_MB; i++) {
-			pfn = pfn_of(pagemap, map + i * PAGE);
-			drop[i] = pfn && in_range(pfn, range, nr);
-		}
-		munmap(map, PAGES_PER_MB * PAGE);
-		for (i = 0; i < PAGES_PER_MB; i++)
-			if (drop[i])
-				posix_fadvise(fd, (page + i) * PAGE, PAGE,
-					      POSIX_FADV_DONTNEED);
+		drop_mb(page, movable_only, pagemap, range, nr);
 	}
 	close(pagemap);
+}
+
+/**
+ * content_drop_ordinary - drop cache that is in ordinary memory
+ * @mb: how much; what comes next will be there, as all else is full
+ */
+void content_drop_ordinary(unsigned long mb)
+{
+	if (cache >= 0)
+		drop(false, free_of(false) + mb * PAGES_PER_MB);
+}
+
+/** content_drop_half - drop cache until half of the movable-only memory is free */
+void content_drop_half(void)
+{
+	struct zones z;
+
+	zones_read(&z);
+	drop(true, z.movable_only / 2);
 }
 
 static void swap_on(bool zram)
@@ -196,7 +230,7 @@ static void swap_on(bool zram)
 	int status;
 
 	if (zram) {
-		if (write_text("/sys/block/zram0/disksize", "1G"))
+		if (write_text("/sys/block/zram0/disksize", "2G"))
 			scene_die(SCENE_ENV, "zram0: disksize");
 		status = system("mkswap " ZRAM " >/dev/null");
 		if (status)
@@ -235,8 +269,9 @@ void content_fill(const char *name, unsigned long leave_mb)
 {
 	unsigned long leave = leave_mb * PAGES_PER_MB;
 
+	/* "half" is to be dropped later */
 	if (!strcmp(name, "half"))
-		fill_half(leave);
+		fill_cache(false, leave);
 	else if (!strncmp(name, "cache", 5))
 		fill_cache(!strcmp(name, "cachelarge"), leave);
 	else if (!strncmp(name, "anon", 4))

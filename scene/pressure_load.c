@@ -20,8 +20,10 @@
 #include "pressure.h"
 #include "scene.h"
 
-#define TMPFS_DIR	RUN_DIR "/inodes"
+#define TMPFS_DIR	RUN_DIR "/inodes%d"
+#define NR_TMPFS	2		/* as /tmp and /dev/shm */
 #define PER_DIR		1000
+#define NAME_DIGITS	200		/* too long to be kept in the dentry */
 #define PIPE_SIZE	(1 << 20)
 #define TABLE_SPAN	(2UL << 20)	/* what one page table maps */
 #define TABLE_AREA	(1UL << 40)
@@ -64,13 +66,14 @@ static int one_pipe_page(unsigned long i)
 
 static int one_file(const char *where, unsigned long i)
 {
-	char path[96];
+	char path[64 + NAME_DIGITS];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%lu", where, i / PER_DIR);
 	if (i % PER_DIR == 0 && mkdir(path, 0700))
 		return errno;
-	snprintf(path, sizeof(path), "%s/%lu/%lu", where, i / PER_DIR, i);
+	snprintf(path, sizeof(path), "%s/%lu/%0*lu", where, i / PER_DIR,
+		 NAME_DIGITS, i);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return errno;
@@ -80,14 +83,34 @@ static int one_file(const char *where, unsigned long i)
 
 static void mount_tmpfs(void)
 {
-	mkdir(TMPFS_DIR, 0755);
-	if (mount("tmpfs", TMPFS_DIR, "tmpfs", 0, NULL))
-		scene_die(SCENE_ENV, "mount tmpfs: %s", strerror(errno));
+	char dir[64];
+	int i;
+
+	mkdir(RUN_DIR, 0700);
+	for (i = 0; i < NR_TMPFS; i++) {
+		snprintf(dir, sizeof(dir), TMPFS_DIR, i);
+		mkdir(dir, 0755);
+		if (mount("tmpfs", dir, "tmpfs", 0, NULL))
+			scene_die(SCENE_ENV, "mount tmpfs: %s",
+				  strerror(errno));
+	}
 }
 
+/* One mount after the other, each as many as its default limit lets it have */
 static int one_inode(unsigned long i)
 {
-	return one_file(TMPFS_DIR, i);
+	static unsigned long first;
+	static int mounted;
+	char dir[64];
+	int err;
+
+	snprintf(dir, sizeof(dir), TMPFS_DIR, mounted);
+	err = one_file(dir, i - first);
+	if (err != ENOSPC || mounted == NR_TMPFS - 1)
+		return err;
+	mounted++;
+	first = i + 1;
+	return 0;
 }
 
 static int one_ext4(unsigned long i)

@@ -149,7 +149,8 @@ static void zones_bound(struct zones *z)
 	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		lru += vmstat_value(lists[i]);
 	usable_free = vmstat_value("nr_free_pages") - z->movable_only_free;
-	z->unmovable = z->usable + used - usable_free - lru;
+	/* Of what is in movable-only memory not all is on an LRU list */
+	z->unmovable = z->usable - usable_free - (lru > used ? lru - used : 0);
 	off = z->min + z->reserve + z->unmovable;
 	z->bound = z->usable > off ? z->usable - off : 0;
 }
