@@ -24,6 +24,7 @@
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define HARVEST		"/proc/sys/vm/hotremove_harvest"
+#define POLICY		"/sys/module/memory_hotplug/parameters/online_policy"
 #define DATA_BYTES	(192UL << 20)	/* of the node's two blocks */
 #define GIVE_BACK_S	60
 
@@ -171,6 +172,24 @@ TEST_F(convert, wrong_words_and_wrong_blocks_are_refused)
 	ASSERT_EQ(0, pb_block_set(self->block, "online_movable"));
 	EXPECT_EQ(-EINVAL, set_kind(self->block, "online_hotremove"));
 	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_movable"));
+}
+
+TEST_F(convert, the_policy_brings_memory_online_as_hotremove)
+{
+	struct pb_saved policy;
+
+	ASSERT_EQ(0, pb_save(&policy, POLICY));
+	ASSERT_EQ(0, pb_write(POLICY, "auto-hotremove"))
+		TH_LOG("this kernel lacks the policy");
+	EXPECT_EQ(0, pb_block_set(self->block, "online"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_hotremove"));
+	ASSERT_EQ(0, pb_offline(self->block, 60000, NULL));
+
+	/* What is asked for by name is what one gets */
+	EXPECT_EQ(0, pb_block_set(self->block, "online_kernel"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
+	EXPECT_EQ(-EINVAL, pb_write(POLICY, "auto-remove"));
+	EXPECT_EQ(0, pb_restore(&policy));
 }
 
 FIXTURE(harvest) {

@@ -34,6 +34,7 @@
 #define DATA_BYTES	(300UL << 20)
 #define GAIN_BYTES	(200UL << 20)	/* of it that the load takes */
 #define TMPFS_DIR	"/tmp/pb-tmpfs"
+#define REPORT_LINES	60
 
 FIXTURE(evacuate) {
 	struct pb_saved auto_online;
@@ -255,11 +256,17 @@ static pid_t eat_all(void)
 	return pid;
 }
 
-/* Does a line of the kernel log that came after @fd was opened have @text? */
-static bool log_has(int fd, const char *text, char *line, size_t len)
+/*
+ * Does a line of the kernel log that came after @fd was opened have @text? Counts
+ * the lines from @first on, which may be NULL.
+ */
+static bool log_has(int fd, const char *text, const char *first, int *nr,
+		    char *line, size_t len)
 {
 	ssize_t got;
+	char *pos;
 
+	*nr = 0;
 	for (;;) {
 		got = read(fd, line, len - 1);
 		if (got < 0 && errno == EPIPE)
@@ -267,6 +274,11 @@ static bool log_has(int fd, const char *text, char *line, size_t len)
 		if (got <= 0)
 			return false;
 		line[got] = '\0';
+		if (*nr || (first && strstr(line, first))) {
+			/* What follows a line feed was printed by the same call */
+			for (pos = strchr(line, ';'); pos; pos = strstr(pos + 1, "\\x0a"))
+				++*nr;
+		}
 		if (strstr(line, text))
 			return true;
 	}
@@ -276,8 +288,8 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 {
 	unsigned long usable, hotremove;
 	char line[2048], *text;
+	int fd, status, nr;
 	long kills;
-	int fd, status;
 	pid_t pid;
 
 	if (!pb_debug_has("press"))
@@ -295,7 +307,7 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 	EXPECT_EQ(kills + 1, pb_vmstat("oom_kill"));
 
 	ASSERT_TRUE(log_has(fd, "This request (order 0, not movable) can use ",
-			    line, sizeof(line)));
+			    "invoked oom-killer", &nr, line, sizeof(line)));
 	text = strstr(line, "can use ");
 	ASSERT_EQ(1, sscanf(text, "can use %lukB", &usable));
 	text = strstr(line, "of no use to it: hotremove ");
@@ -303,6 +315,14 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 	ASSERT_EQ(1, sscanf(text, "of no use to it: hotremove %lukB", &hotremove));
 	/* Most of what is free is hotremove, and the report tells */
 	EXPECT_GT(hotremove, 4 * usable) TH_LOG("%s", line);
+
+	/* And is one screen, with the few tasks that there are */
+	close(fd);
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	ASSERT_GE(fd, 0);
+	ASSERT_TRUE(log_has(fd, "Out of memory: Killed", "invoked oom-killer",
+			    &nr, line, sizeof(line)));
+	EXPECT_LE(nr, REPORT_LINES);
 	close(fd);
 }
 
