@@ -40,15 +40,20 @@ void kmsg_mark(void)
 	lseek(kmsg, 0, SEEK_END);
 }
 
-/* The text of the next record, or NULL */
-static char *kmsg_next(void)
+/**
+ * kmsg_record - read one record of the kernel log
+ * @fd: /dev/kmsg, opened with O_NONBLOCK
+ *
+ * Return: its text, until the next call, or NULL when there is none.
+ */
+char *kmsg_record(int fd)
 {
 	static char record[8192];
 	char *text;
 	ssize_t n;
 
 	do {
-		n = read(kmsg, record, sizeof(record) - 1);
+		n = read(fd, record, sizeof(record) - 1);
 	} while (n < 0 && errno == EPIPE);	/* overwritten: go on */
 	if (n <= 0)
 		return NULL;
@@ -70,7 +75,7 @@ bool kmsg_saw(const char *text)
 	bool found = false;
 	char *line;
 
-	while ((line = kmsg_next()))
+	while ((line = kmsg_record(kmsg)))
 		if (strstr(line, text))
 			found = true;
 	return found;
@@ -126,7 +131,7 @@ void kmsg_explain(unsigned long block, int round)
 	char *line;
 
 	/* A dump that nobody has room for goes to the last element */
-	while ((line = kmsg_next())) {
+	while ((line = kmsg_record(kmsg))) {
 		if (lines++ < MAX_LINES)
 			printf("# kmsg %s\n", line);
 		if (dump_begin(&d[nr], line)) {

@@ -2,32 +2,12 @@
 /* The first OOM report in the kernel log: how long it is, and the report. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "pressure.h"
 #include "scene.h"
-
-/* The text of the next record, or NULL */
-static char *next_record(int fd)
-{
-	static char record[8192];
-	char *text;
-	ssize_t n;
-
-	do {
-		n = read(fd, record, sizeof(record) - 1);
-	} while (n < 0 && errno == EPIPE);	/* overwritten: go on */
-	if (n <= 0)
-		return NULL;
-	record[n] = '\0';
-	text = strchr(record, ';');
-	text = text ? text + 1 : record;
-	text[strcspn(text, "\n")] = '\0';
-	return text;
-}
 
 /** oom_report - a line with its length, and the first report verbatim */
 void oom_report(void)
@@ -37,7 +17,7 @@ void oom_report(void)
 	bool in = false;
 	char *text;
 
-	while (fd >= 0 && (text = next_record(fd))) {
+	while (fd >= 0 && (text = kmsg_record(fd))) {
 		if (strstr(text, "invoked oom-killer")) {
 			in = true;
 			reports++;

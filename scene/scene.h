@@ -68,6 +68,7 @@ void counters_print(const char *when, int node);
 /* kmsg.c */
 void kmsg_open(void);
 void kmsg_mark(void);
+char *kmsg_record(int fd);
 void kmsg_explain(unsigned long block, int round);
 bool kmsg_saw(const char *text);
 void block_contents(unsigned long block);
