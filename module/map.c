@@ -55,7 +55,8 @@ static bool pb_map_block(struct page *page, unsigned long pfn,
 	if (!pfn_to_online_page(pfn) || pb_page_zone(page) != line->zone)
 		return false;
 	line->flags = pb_block_flags(pfn);
-	line->free = pb_block_free_pages(line->zone, pfn,
+	line->free = PB_MIRROR(line->flags) ? pb_mirror_block_free(pfn) :
+		     pb_block_free_pages(line->zone, pfn,
 					 pfn + pageblock_nr_pages);
 	return true;
 }
@@ -110,6 +111,7 @@ static int map_show(struct seq_file *m, void *v)
 	if (page && pb_map_block(page, pfn, &line)) {
 		seq_printf(m, "%lu %d %s %s %u %lu/%lu\n", pfn,
 			   zone_to_nid(line.zone), line.zone->name,
+			   PB_MIRROR(line.flags) ? "Mirror" :
 			   pb_type_name(PB_TYPE(line.flags)),
 			   PB_ISOLATED(line.flags), line.free,
 			   pageblock_nr_pages);

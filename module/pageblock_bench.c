@@ -522,6 +522,12 @@ static int bench_run(struct seq_file *m)
 			ret = bench_run_op(m, op, "movable",
 					   GFP_HIGHUSER_MOVABLE, empty);
 	}
+#ifdef CONFIG_MIRROR_RESERVE
+	/* Pairs as order0_pcp, but served from the reserve, if there is one */
+	if (!ret && global_node_page_state(NR_FREE_MIRROR))
+		ret = bench_run_op(m, &bench_ops[0], "mirror",
+				   GFP_KERNEL | __GFP_MIRROR, empty);
+#endif
 	seq_printf(m, "settled %s held %u void %u\n", bench_zone->name,
 		   bench_nr_held, bench_nr_void);
 	return ret;

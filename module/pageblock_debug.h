@@ -18,6 +18,7 @@
  * atomic.c	isolates a block while it is about to be reserved
  * kills.c	what memory was like at the first OOM kill
  * press.c	allocates until none is left, and how long that took
+ * mirror.c	requests for the mirror reserve, and where memory is (if there)
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
  *
@@ -96,6 +97,7 @@ struct capture_control;
  * @free_pages_nolock:		mm/page_alloc.c
  * @drain_all_pages:		mm/page_alloc.c
  * @task_sched_runtime:		kernel/sched/core.c
+ * @put_task_stack:		kernel/fork.c
  */
 struct pb_symbols {
 	int (*start_isolate_page_range)(unsigned long start_pfn,
@@ -114,6 +116,7 @@ struct pb_symbols {
 	void (*free_pages_nolock)(struct page *page, unsigned int order);
 	void (*drain_all_pages)(struct zone *zone);
 	unsigned long long (*task_sched_runtime)(struct task_struct *task);
+	void (*put_task_stack)(struct task_struct *task);
 };
 
 extern struct pb_symbols pb_sym;
@@ -231,6 +234,27 @@ static inline int pb_kills_count(void) { return 0; }
 #endif
 
 /* press.c */
+#ifdef CONFIG_MIRROR_RESERVE
+#define PB_MIRROR(flags)	(!!((flags) & BIT(PB_mirror_reserve)))
+unsigned long pb_mirror_block_free(unsigned long start_pfn);
+void pb_mirror_init(struct dentry *dir);
+void pb_mirror_exit(void);
+#else
+#define PB_MIRROR(flags)	false
+static inline unsigned long pb_mirror_block_free(unsigned long start_pfn)
+{
+	return 0;
+}
+
+static inline void pb_mirror_init(struct dentry *dir)
+{
+}
+
+static inline void pb_mirror_exit(void)
+{
+}
+#endif
+
 void pb_press_init(struct dentry *dir);
 void pb_press_exit(void);
 void pb_press_victim(struct task_struct *task);

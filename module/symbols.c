@@ -39,6 +39,7 @@ static const struct {
 	PB_SYMBOL(free_pages_nolock),
 	PB_SYMBOL(drain_all_pages),
 	PB_SYMBOL(task_sched_runtime),
+	PB_SYMBOL(put_task_stack),
 };
 
 /**

@@ -5,6 +5,7 @@
  *   cma2014.c        CMA allocations beside a build
  *   soak.c           all users of isolation at once; its parts: soak.h
  *   pressure.c       memory pressure; its parts: pressure.h
+ *   mirror.c         the mirror reserve when there is no other memory
  *   scene.c          how to end, what to tell, time
  *   sysmem.c         memory blocks in sysfs, requests to the host
  *   blockmap.c       pageblock map and other files of pageblock_debug.ko

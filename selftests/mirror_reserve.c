@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The mirror reserve: memory that is not free memory, for the kernel only.
+ *
+ *   |--ordinary memory--|--RESERVE: page tables, stacks, ... | free--|
+ *
+ * Needs a kernel booted with mirror_reserve= and the debug module. A kernel
+ * that does not know that parameter fails.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pageblock_util.h"
+#include "kselftest_harness.h"
+
+#define SYS		"/sys/kernel/mm/mirror_reserve"
+#define MAX_NODES	8
+#define MAX_BLOCKS	4096
+#define KPF_USER	((1ULL << 5) | (1ULL << 11) | (1ULL << 12) | \
+			 (1ULL << 13) | (1ULL << 18))	/* LRU MMAP ANON SWAPCACHE UNEVICTABLE */
+#define USER_BYTES	(256UL << 20)
+
+FIXTURE(mirror) {
+	int nid;		/* the node with the largest reserve */
+	long unit_kb;
+	char users[128];	/* mirror_users= */
+};
+
+static long node_file(int nid, const char *file)
+{
+	char path[96], buf[32];
+	int ret;
+
+	snprintf(path, sizeof(path), SYS "/node%d/%s", nid, file);
+	ret = pb_read(path, buf, sizeof(buf));
+	return ret < 0 ? ret : atol(buf);
+}
+
+/* Pages of the reserve of a node, as the kernel says */
+static long node_pages(int nid)
+{
+	long kb = node_file(nid, "size_kb");
+
+	return kb < 0 ? kb : kb * 1024 / getpagesize();
+}
+
+static int node_resize(int nid, long kb)
+{
+	char path[96], text[32];
+
+	snprintf(path, sizeof(path), SYS "/node%d/size_kb", nid);
+	snprintf(text, sizeof(text), "%ld", kb);
+	return pb_write(path, text);
+}
+
+/* "key=VALUE" of the line of debugfs mirror that starts with @line */
+static long mirror_value(const char *line, const char *key)
+{
+	char buf[2048], want[32], *at;
+	int ret;
+
+	ret = pb_read(PB_DEBUGFS "/mirror", buf, sizeof(buf));
+	if (ret < 0)
+		return ret;
+	at = strstr(buf, line);
+	if (!at)
+		return -ENOENT;
+	snprintf(want, sizeof(want), " %s=", key);
+	at = strstr(at, want);
+	return at ? atol(at + strlen(want)) : -ENOENT;
+}
+
+static long node_value(int nid, const char *key)
+{
+	char line[16];
+
+	snprintf(line, sizeof(line), "node=%d ", nid);
+	return mirror_value(line, key);
+}
+
+/* The parameters of the boot; room for the value without its name */
+static bool cmdline_has(const char *name, char *value, size_t len)
+{
+	char buf[4096], *at, *end;
+
+	if (pb_read("/proc/cmdline", buf, sizeof(buf)) < 0)
+		return false;
+	at = strstr(buf, name);
+	if (!at)
+		return false;
+	at += strlen(name);
+	end = at + strcspn(at, " \n");
+	snprintf(value, len, "%.*s", (int)(end - at), at);
+	return true;
+}
+
+FIXTURE_SETUP(mirror)
+{
+	char asked[128];
+	long best = 0;
+	int nid;
+
+	if (!cmdline_has("mirror_reserve=", asked, sizeof(asked)))
+		SKIP(return, "need mirror_reserve= on the command line, have none");
+	if (!pb_debug_has("audit"))
+		SKIP(return, "need the debug module, have none");
+	ASSERT_EQ(0, access(SYS, F_OK))
+		TH_LOG("mirror_reserve=%s, but no reserve", asked);
+	cmdline_has("mirror_users=", self->users, sizeof(self->users));
+	self->nid = -1;
+	for (nid = 0; nid < MAX_NODES; nid++) {
+		if (node_file(nid, "max_kb") > best) {
+			best = node_file(nid, "max_kb");
+			self->nid = nid;
+		}
+	}
+	ASSERT_GE(self->nid, 0);
+	self->unit_kb = getpagesize() / 1024 << pb_max_order();
+	ASSERT_EQ(0, pb_debug("mirror", "free"));
+}
+
+FIXTURE_TEARDOWN(mirror)
+{
+	if (self->nid < 0)
+		return;
+	EXPECT_EQ(0, pb_debug("mirror", "free"));
+	EXPECT_EQ(0, node_resize(self->nid, node_file(self->nid, "max_kb")));
+}
+
+TEST_F(mirror, files_agree_on_its_size)
+{
+	long total = 0, free = 0;
+	int nid;
+
+	for (nid = 0; nid < MAX_NODES; nid++) {
+		if (node_file(nid, "max_kb") < 0)
+			continue;
+		EXPECT_EQ(node_file(nid, "max_kb"), node_file(nid, "size_kb"));
+		total += node_file(nid, "size_kb");
+		free += node_file(nid, "free_kb");
+	}
+	EXPECT_GT(total, 0);
+	EXPECT_LE(free, total);
+	EXPECT_EQ(total, pb_meminfo("MirrorTotal"));
+	if (!self->users[0]) {
+		EXPECT_EQ(free, pb_meminfo("MirrorFree"));
+		EXPECT_EQ(free, pb_vmstat("nr_free_mirror") * getpagesize() / 1024);
+	}
+}
+
+TEST_F(mirror, counter_is_what_a_walk_finds_free)
+{
+	int nid;
+
+	if (self->users[0])
+		SKIP(return, "need a reserve that nobody else uses, have mirror_users=%s",
+		     self->users);
+	ASSERT_EQ(0, pb_debug("mirror", "mix 20000 1"));
+	for (nid = 0; nid < MAX_NODES; nid++) {
+		if (node_file(nid, "max_kb") < 0)
+			continue;
+		EXPECT_EQ(node_pages(nid), node_value(nid, "pages"));
+		EXPECT_EQ(node_value(nid, "nr_free"), node_value(nid, "free"));
+	}
+	EXPECT_LT(node_value(self->nid, "free"), node_pages(self->nid));
+	ASSERT_EQ(0, pb_debug("mirror", "free"));
+	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "nr_free"));
+	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "free"));
+}
+
+TEST_F(mirror, its_pages_are_not_free_memory)
+{
+	long mem_free = pb_vmstat("nr_free_pages"), nr = 2 * 1024;
+	long mirror_free = pb_vmstat("nr_free_mirror");
+
+	pb_fold_counters();
+	ASSERT_EQ(0, pb_debug("mirror", "0 %ld unmovable node=%d", nr, self->nid));
+	pb_fold_counters();
+	EXPECT_EQ(nr, mirror_value("held", "in"));
+	EXPECT_EQ(0, mirror_value("held", "out"));
+	/* The counter of the reserve falls by all of it, the other one by none */
+	EXPECT_LE(mirror_free - pb_vmstat("nr_free_mirror"), nr + nr / 4);
+	EXPECT_GE(mirror_free - pb_vmstat("nr_free_mirror"), nr - nr / 4);
+	EXPECT_LT(mem_free - pb_vmstat("nr_free_pages"), nr / 2);
+}
+
+TEST_F(mirror, fallback_is_counted_and_strict_fails)
+{
+	long pages = node_pages(self->nid), fallback;
+
+	/* Until the reserves of all nodes are empty */
+	EXPECT_EQ(-ENOMEM, pb_debug("mirror", "0 %ld strict", 1L << 24));
+	ASSERT_GE(mirror_value("held", "in"), pages / 2);
+	EXPECT_EQ(0, mirror_value("held", "out"));
+	EXPECT_LE(pb_vmstat("nr_free_mirror"), 64);
+
+	fallback = pb_vmstat("mirror_fallback");
+	EXPECT_EQ(0, pb_debug("mirror", "0 1000 unmovable"));
+	EXPECT_GE(mirror_value("held", "out"), 900);
+	EXPECT_GE(pb_vmstat("mirror_fallback") - fallback,
+		  mirror_value("held", "out"));
+}
+
+/* The first page frames of the pageblocks of the reserve */
+static int reserve_blocks(unsigned long *pfn, int max)
+{
+	char line[160], type[32];
+	unsigned long start;
+	FILE *file;
+	int nr = 0;
+
+	file = fopen(PB_DEBUGFS "/map", "re");
+	if (!file)
+		return -errno;
+	while (nr < max && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lu %*d %*s %31s", &start, type) == 2 &&
+		    !strcmp(type, "Mirror"))
+			pfn[nr++] = start;
+	}
+	fclose(file);
+	return nr;
+}
+
+static long count_in_reserve(uint64_t any, unsigned long *blocks, int nr)
+{
+	long pages = pb_pageblock_pages(), found = 0, i;
+	uint64_t *flags = malloc(pages * sizeof(*flags));
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC), block;
+
+	for (block = 0; flags && fd >= 0 && block < nr; block++) {
+		if (pread(fd, flags, pages * sizeof(*flags),
+			  blocks[block] * sizeof(*flags)) != pages * (long)sizeof(*flags)) {
+			found = -EIO;
+			break;
+		}
+		for (i = 0; i < pages; i++)
+			found += !!(flags[i] & any);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(flags);
+	return fd >= 0 ? found : -errno;
+}
+
+TEST_F(mirror, no_user_page_lies_in_it)
+{
+	static unsigned long blocks[MAX_BLOCKS];
+	char path[] = "/tmp/mirror-XXXXXX", *anon, buf[4096];
+	int nr = reserve_blocks(blocks, MAX_BLOCKS), fd;
+	size_t i;
+
+	ASSERT_GT(nr, 0);
+	ASSERT_EQ(node_pages(self->nid) <= (long)nr * pb_pageblock_pages(), 1);
+	anon = mmap(NULL, USER_BYTES, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, anon);
+	memset(anon, 1, USER_BYTES);
+	fd = mkstemp(path);
+	ASSERT_GE(fd, 0);
+	memset(buf, 2, sizeof(buf));
+	for (i = 0; i < USER_BYTES / 2; i += sizeof(buf))
+		ASSERT_EQ((ssize_t)sizeof(buf), write(fd, buf, sizeof(buf)));
+	EXPECT_EQ(0, count_in_reserve(KPF_USER, blocks, nr));
+	close(fd);
+	unlink(path);
+	munmap(anon, USER_BYTES);
+}
+
+/* A child with many page tables of its own, stopped */
+static pid_t start_child(int *release)
+{
+	const size_t step = 2UL << 20;
+	int ready[2], go[2], i;
+	char c, *area;
+	pid_t pid;
+
+	if (pipe(ready) || pipe(go))
+		return -1;
+	pid = fork();
+	if (pid) {
+		close(ready[1]);
+		close(go[0]);
+		if (pid > 0 && read(ready[0], &c, 1) != 1)
+			return -1;
+		close(ready[0]);
+		*release = go[1];
+		return pid;
+	}
+	close(go[1]);
+	/* One page in each 2 MB: a page table each */
+	area = mmap(NULL, 512 * step, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED)
+		_exit(1);
+	madvise(area, 512 * step, MADV_NOHUGEPAGE);
+	for (i = 0; i < 512; i++)
+		area[i * step] = 1;
+	if (chdir("/proc") || write(ready[1], "r", 1) != 1)
+		_exit(1);
+	_exit(read(go[0], &c, 1) < 0);
+}
+
+static bool task_says(pid_t pid, const char *what)
+{
+	char buf[2048], *at;
+
+	if (pb_debug("mirror", "task %d", pid) ||
+	    pb_read(PB_DEBUGFS "/mirror", buf, sizeof(buf)) < 0)
+		return false;
+	at = strstr(buf, "task ");
+	return at && strstr(at, what);
+}
+
+TEST_F(mirror, chosen_users_are_in_it)
+{
+	static unsigned long blocks[MAX_BLOCKS];
+	int nr = reserve_blocks(blocks, MAX_BLOCKS), release, status;
+	long before, fallback = pb_vmstat("mirror_fallback");
+	pid_t pid;
+
+	if (!strstr(self->users, "pgtable") || !strstr(self->users, "stack") ||
+	    !strstr(self->users, "task") || !strstr(self->users, "mm"))
+		SKIP(return, "need mirror_users=pgtable,stack,task,mm, have '%s'",
+		     self->users);
+	ASSERT_GT(nr, 0);
+	before = count_in_reserve(PB_KPF_PGTABLE, blocks, nr);
+	pid = start_child(&release);
+	ASSERT_GT(pid, 0);
+	/* All 512 page tables and what is above them */
+	EXPECT_GE(count_in_reserve(PB_KPF_PGTABLE, blocks, nr) - before, 512);
+	EXPECT_TRUE(task_says(pid, " stack_out=0 "));
+	EXPECT_TRUE(task_says(pid, " task=in "));
+	EXPECT_TRUE(task_says(pid, " mm=in "));
+	EXPECT_TRUE(task_says(pid, " pgd=in "));
+	if (strstr(self->users, "dentry"))
+		EXPECT_TRUE(task_says(pid, " dentry=in "));
+	if (strstr(self->users, "inode"))
+		EXPECT_TRUE(task_says(pid, " inode=in"));
+	/* And that is not because none was left */
+	EXPECT_EQ(fallback, pb_vmstat("mirror_fallback"));
+	close(release);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+TEST_F(mirror, users_not_chosen_are_not_in_it)
+{
+	int release, status;
+	pid_t pid;
+
+	if (self->users[0])
+		SKIP(return, "need a boot without mirror_users=, have %s", self->users);
+	pid = start_child(&release);
+	ASSERT_GT(pid, 0);
+	EXPECT_TRUE(task_says(pid, " stack_in=0 "));
+	EXPECT_TRUE(task_says(pid, " task=out mm=out pgd=out "));
+	close(release);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "nr_free"));
+}
+
+TEST_F(mirror, part_of_it_becomes_ordinary_memory_and_comes_back)
+{
+	long max = node_file(self->nid, "max_kb"), give = max / 2;
+	long total = pb_meminfo("MemTotal"), i;
+
+	give -= give % self->unit_kb;
+	ASSERT_GT(give, 0);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, node_resize(self->nid, max - give));
+		EXPECT_EQ(max - give, node_file(self->nid, "size_kb"));
+		EXPECT_EQ(total + give, pb_meminfo("MemTotal"));
+		EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
+		ASSERT_EQ(0, node_resize(self->nid, max));
+		EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+		EXPECT_EQ(total, pb_meminfo("MemTotal"));
+	}
+}
+
+TEST_F(mirror, what_is_in_use_is_not_handed_over)
+{
+	long max = node_file(self->nid, "max_kb"), total = pb_meminfo("MemTotal");
+
+	ASSERT_EQ(0, pb_debug("mirror", "0 1 unmovable node=%d", self->nid));
+	ASSERT_EQ(1, mirror_value("held", "in"));
+	EXPECT_EQ(-EBUSY, node_resize(self->nid, 0));
+	EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+	EXPECT_EQ(total, pb_meminfo("MemTotal"));
+}
+
+TEST_F(mirror, wrong_sizes_are_refused)
+{
+	const char *bad[] = { "x", "-1", "1", "4096k", "99999999999999999999" };
+	long max = node_file(self->nid, "max_kb");
+	char path[96];
+	size_t i;
+
+	snprintf(path, sizeof(path), SYS "/node%d/size_kb", self->nid);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		EXPECT_GT(0, pb_write(path, bad[i])) TH_LOG("'%s'", bad[i]);
+		EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+	}
+	EXPECT_EQ(-EINVAL, node_resize(self->nid, max + self->unit_kb));
+	EXPECT_EQ(-EINVAL, node_resize(self->nid, max - 4));
+	EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+}
+
+TEST_F(mirror, its_memory_block_refuses_to_go_offline)
+{
+	static unsigned long blocks[MAX_BLOCKS];
+	struct pb_block block = { .id = 0 };
+	long max = node_file(self->nid, "max_kb");
+
+	ASSERT_GT(reserve_blocks(blocks, MAX_BLOCKS), 0);
+	block.id = blocks[0] / pb_block_pages();
+	block.start_pfn = block.id * pb_block_pages();
+	block.end_pfn = block.start_pfn + pb_block_pages();
+	EXPECT_EQ(-EBUSY, pb_block_set(&block, "offline"));
+	EXPECT_TRUE(pb_block_is(&block, "state", "online"));
+	EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
+}
+
+/* Mixed requests do not fragment it more than they do ordinary memory */
+TEST_F(mirror, large_chunks_are_left_after_mixed_requests)
+{
+	long order = pb_max_order() - 1, in;
+
+	ASSERT_EQ(0, pb_debug("mirror", "mix 100000 7"));
+	EXPECT_EQ(-ENOMEM, pb_debug("mirror", "%ld 100000 strict node=%d", order,
+				    self->nid));
+	in = mirror_value("held", "in");
+	TH_LOG("%ld of %ld pages as chunks of order %ld", in,
+	       node_pages(self->nid), order);
+	EXPECT_GT(in, 0);
+}
+
+TEST_HARNESS_MAIN
