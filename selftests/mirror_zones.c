@@ -133,6 +133,8 @@ FIXTURE_SETUP(mirror_zones)
 	ASSERT_EQ(0, pb_read("/proc/cmdline", cmdline, sizeof(cmdline)));
 	if (!strstr(cmdline, "kernelcore=mirror"))
 		SKIP(return, "need kernelcore=mirror on the kernel command line, have none");
+	if (strstr(cmdline, "movable_node"))
+		SKIP(return, "need no movable_node on the kernel command line, which makes the kernel ignore kernelcore=");
 	if (!strstr(cmdline, "efi=debug"))
 		SKIP(return, "need efi=debug on the kernel command line, have none");
 	self->blocks = calloc(PB_SCAN_BLOCKS, sizeof(*self->blocks));
