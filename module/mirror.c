@@ -4,9 +4,10 @@
  * and what is free in it by a walk over the pages instead of by its counter.
  *
  * Writing "ORDER COUNT KIND [node=N]" allocates and holds; KIND is one of the
- * names below. "free" frees all, "mix COUNT SEED" allocates and frees small
- * unmovable and reclaimable pages in a random order (and keeps half of the
- * last ones), "task PID" looks where the memory of a task is.
+ * names below. "free" frees all; "mix COUNT SEED [node=N]" allocates and frees
+ * small unmovable and reclaimable pages in a random order, and keeps half of
+ * the last ones; "mix_plain" does so without the flag; "task PID" looks where
+ * the memory of a task is.
  */
 #include <linux/fs_struct.h>
 #include <linux/gfp.h>
@@ -23,7 +24,7 @@
 #include "pageblock_debug.h"
 
 #define PB_MIRROR_GFP	(__GFP_MIRROR | __GFP_NOWARN | __GFP_COMP)
-#define PB_MIX_HELD	8192
+#define PB_MIX_HELD	24576
 #define PB_MIX_ORDERS	4
 
 static const struct {
@@ -101,7 +102,8 @@ static void pb_mirror_free(void)
  * @count steps: a random slot is filled, or emptied if it is full. In the end
  * half of the slots are freed, at random, so that what is held is spread.
  */
-static int pb_mirror_mix(unsigned int count, unsigned int seed, bool plain)
+static int pb_mirror_mix(unsigned int count, unsigned int seed, bool plain,
+			 int nid)
 {
 	const unsigned int first = plain ? 8 : 0;
 	struct rnd_state rnd;
@@ -123,7 +125,7 @@ static int pb_mirror_mix(unsigned int count, unsigned int seed, bool plain)
 			pb_mix_page[slot] =
 				pb_mirror_alloc(first + slot % 2,
 						prandom_u32_state(&rnd) % PB_MIX_ORDERS,
-						NUMA_NO_NODE);
+						nid);
 		}
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -211,10 +213,12 @@ static ssize_t mirror_write(struct file *file, const char __user *ubuf,
 	} else if (argc == 2 && !strcmp(argv[0], "task")) {
 		if (!kstrtouint(argv[1], 10, &nr))
 			ret = pb_mirror_look(nr);
-	} else if (argc == 3 && (!strcmp(argv[0], "mix") ||
-				 !strcmp(argv[0], "mix_plain"))) {
-		if (!kstrtouint(argv[1], 10, &nr) && !kstrtouint(argv[2], 10, &order))
-			ret = pb_mirror_mix(nr, order, !strcmp(argv[0], "mix_plain"));
+	} else if ((argc == 3 || argc == 4) &&
+		   (!strcmp(argv[0], "mix") || !strcmp(argv[0], "mix_plain"))) {
+		if (!kstrtouint(argv[1], 10, &nr) && !kstrtouint(argv[2], 10, &order) &&
+		    (argc == 3 || !pb_arg_node(argv[3], &nid)))
+			ret = pb_mirror_mix(nr, order, !strcmp(argv[0], "mix_plain"),
+					    nid);
 	} else if (argc >= 3 && !kstrtouint(argv[0], 10, &order) &&
 		   order <= MAX_PAGE_ORDER && !kstrtouint(argv[1], 10, &nr) &&
 		   (argc == 3 || !pb_arg_node(argv[3], &nid))) {

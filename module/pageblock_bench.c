@@ -278,7 +278,7 @@ static struct page *bench_alloc(gfp_t gfp, int order)
  * order and merges them again. Draining the pcp lists returns what was taken
  * beyond the page asked for. bench_unsettle() gives everything back.
  */
-static int bench_settle_type(int type, gfp_t gfp)
+static int bench_settle_type(int type, gfp_t gfp, struct list_head *claimed)
 {
 	struct page *page;
 	int order;
@@ -294,8 +294,8 @@ static int bench_settle_type(int type, gfp_t gfp)
 		if (!page)
 			return -ENOMEM;
 		if (order < 0) {
-			__free_pages(page, MAX_PAGE_ORDER);
-			continue;
+			list_add(&page->lru, claimed);
+			return 0;
 		}
 		set_page_private(page, order);
 		list_add(&page->lru, &bench_held);
@@ -306,13 +306,24 @@ static int bench_settle_type(int type, gfp_t gfp)
 
 static int bench_settle(void)
 {
+	struct page *page, *next;
 	int i, ret = 0;
 
 	/* Settling one type may take a block from another that was settled. */
 	while (!ret && !bench_is_settled()) {
+		LIST_HEAD(claimed);
+
 		for (i = 0; i < ARRAY_SIZE(bench_types) && !ret; i++)
 			ret = bench_settle_type(bench_types[i].type,
-						bench_types[i].gfp);
+						bench_types[i].gfp, &claimed);
+		/*
+		 * Blocks claimed for one type are the first that the next would
+		 * claim, were they free before all have one.
+		 */
+		list_for_each_entry_safe(page, next, &claimed, lru) {
+			list_del(&page->lru);
+			__free_pages(page, MAX_PAGE_ORDER);
+		}
 	}
 	return ret;
 }

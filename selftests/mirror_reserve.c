@@ -429,18 +429,91 @@ TEST_F(mirror, its_memory_block_refuses_to_go_offline)
 	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
 }
 
-/* Mixed requests do not fragment it more than they do ordinary memory */
-TEST_F(mirror, large_chunks_are_left_after_mixed_requests)
+/* What memblock allocated: all of it in what had been declared mirrored by then */
+TEST_F(mirror, boot_data_is_in_mirrored_memory)
 {
-	long order = pb_max_order() - 1, in;
+	unsigned long long start[16], end[16], from, to, in = 0, out = 0;
+	char record[1024], *at, asked[8];
+	int nr = 0, i, fd;
+	ssize_t len;
 
-	ASSERT_EQ(0, pb_debug("mirror", "mix 100000 7"));
-	EXPECT_EQ(-ENOMEM, pb_debug("mirror", "%ld 100000 strict node=%d", order,
-				    self->nid));
-	in = mirror_value("held", "in");
-	TH_LOG("%ld of %ld pages as chunks of order %ld", in,
-	       node_pages(self->nid), order);
-	EXPECT_GT(in, 0);
+	if (!cmdline_has("memblock=debug", asked, sizeof(asked)))
+		SKIP(return, "need memblock=debug on the command line, have none");
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		if (len <= 0)
+			continue;
+		record[len] = '\0';
+		at = strstr(record, "mirror_reserve: [mem ");
+		if (at && strstr(at, "declared mirrored")) {
+			ASSERT_LT(nr, 16);
+			ASSERT_EQ(2, sscanf(at, "mirror_reserve: [mem %llx-%llx]",
+					    &start[nr], &end[nr]));
+			nr++;
+		}
+		at = strstr(record, "memblock_reserve: [");
+		if (!nr || !at || !strstr(at, "memblock_alloc_range_nid") ||
+		    sscanf(at, "memblock_reserve: [%llx-%llx]", &from, &to) != 2)
+			continue;
+		/* What has to be below 1 MB cannot be anywhere else */
+		if (to < 1ULL << 20)
+			continue;
+		for (i = 0; i < nr && (from < start[i] || to >= end[i]); i++)
+			;
+		if (i < nr) {
+			in += to + 1 - from;
+		} else {
+			out += to + 1 - from;
+			TH_LOG("outside: %.100s", at);
+		}
+	}
+	close(fd);
+	ASSERT_GT(nr, 0) TH_LOG("no range declared: log_buf_len= too small?");
+	TH_LOG("%llu kB of boot data in mirrored memory, %llu kB outside",
+	       in >> 10, out >> 10);
+	EXPECT_GT(in, 1ULL << 20);
+	EXPECT_EQ(0ULL, out);
+}
+
+/* Pages of huge-page size that can be had after 100000 mixed requests */
+static long large_after_mix(const char *mix, const char *kind, int nid)
+{
+	long order = pb_max_order() - 1, before, got;
+
+	if (pb_debug("mirror", "%s 100000 7 node=%d", mix, nid))
+		return -EIO;
+	before = mirror_value("held", "requests");
+	if (pb_debug("mirror", "%ld 100000 %s node=%d", order, kind, nid) != -ENOMEM)
+		return -EIO;
+	got = mirror_value("held", "requests") - before;
+	return pb_debug("mirror", "free") ? -EIO : got;
+}
+
+TEST_F(mirror, mixed_requests_leave_as_many_large_pages_as_in_a_zone)
+{
+	long kb = node_pages(self->nid) * getpagesize() / 1024, in, plain;
+	struct pb_saved auto_online;
+	struct pb_dimm dimm;
+	int nid, i;
+
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	nid = pb_target_node();
+	if (pb_node_has_memory(nid) || kb % (pb_block_mb() * 1024))
+		SKIP(return, "need a node without memory and a reserve of whole memory blocks, have node %d with %ld free pages and %ld kB",
+		     nid, pb_node_vmstat(nid, "nr_free_pages"), kb);
+	in = large_after_mix("mix", "strict", self->nid);
+	ASSERT_EQ(0, pb_save(&auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_write(PB_SYS_MEMORY "/auto_online_blocks", "offline"));
+	ASSERT_EQ(0, pb_hotadd(&dimm, "plain", kb / 1024, nid));
+	for (i = 0; i < dimm.nr; i++)
+		ASSERT_EQ(0, pb_block_set(&dimm.block[i], "online_kernel"));
+	plain = large_after_mix("mix_plain", "plain", nid);
+	EXPECT_EQ(0, pb_restore(&auto_online));
+	TH_LOG("%ld large pages in the reserve, %ld in a zone of its size", in, plain);
+	EXPECT_GT(plain, 0);
+	EXPECT_GE(in, plain);
 }
 
 TEST_HARNESS_MAIN
