@@ -459,7 +459,7 @@ TEST_F(mirror, boot_data_is_in_mirrored_memory)
 		/* What has to be below 1 MB cannot be anywhere else */
 		if (to < 1ULL << 20)
 			continue;
-		for (i = 0; i < nr && (from < start[i] || to >= end[i]); i++)
+		for (i = 0; i < nr && (from < start[i] || to > end[i]); i++)
 			;
 		if (i < nr) {
 			in += to + 1 - from;
