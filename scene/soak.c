@@ -84,6 +84,7 @@ static void soak(void)
 		loads_alive();
 		jobs_alive();
 		sample_reserve();
+		isolated_sample();
 		if (now > told + TELL_MS) {
 			scene_step("%.0f of %u s, %.1f million allocations",
 				   (now - begin) / 1000, seconds,
@@ -99,6 +100,7 @@ static void soak(void)
 	events_report();
 	printf("scene reserve max_pages=%lu drops=%lu\n", reserve_max,
 	       reserve_drops);
+	isolated_report();
 	jobs_report();
 }
 

@@ -83,4 +83,8 @@ unsigned long boot_end_pfn(void);
 void grouping_off(int node);
 bool grouping_stayed_off(void);
 
+/* soak_isolated.c */
+void isolated_sample(void);
+void isolated_report(void);
+
 #endif
