@@ -171,21 +171,23 @@ TEST_F(evacuate, an_unmovable_load_gets_what_can_be_moved)
 	ASSERT_READY(self);
 	want = usable_free() + GAIN_BYTES / getpagesize();
 	moved = pb_vmstat("evacuate_pages");
-	ASSERT_GE(moved, 0) TH_LOG("this kernel does not evacuate");
 	kills = pb_vmstat("oom_kill");
 	stolen = pb_vmstat("pgsteal_anon");
 
 	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", want));
-	EXPECT_TRUE(pb_press_ended("count"));
+	EXPECT_TRUE(pb_press_ended("count"))
+		TH_LOG("the load did not get what could be moved");
 
 	EXPECT_EQ(kills, pb_vmstat("oom_kill"));
 	EXPECT_EQ(stolen, pb_vmstat("pgsteal_anon"));
-	/* More was needed than the load's surplus: marks are kept as well */
-	EXPECT_GE(pb_vmstat("evacuate_pages") - moved,
-		  (long)(GAIN_BYTES / getpagesize()));
 	EXPECT_GE(pages_in_dimm(&self->dimm, self->data),
 		  (long)(GAIN_BYTES / getpagesize()) * 9 / 10);
 	EXPECT_EQ(0, wrong_words(self->data));
+
+	/* More was needed than the load's surplus: marks are kept as well */
+	EXPECT_GE(moved, 0) TH_LOG("no counter evacuate_pages");
+	EXPECT_GE(pb_vmstat("evacuate_pages") - moved,
+		  (long)(GAIN_BYTES / getpagesize()));
 
 	ASSERT_EQ(0, pb_debug("press", "free"));
 }
