@@ -227,19 +227,13 @@ void content_drop_half(void)
 	drop(true, z.movable_only / 2);
 }
 
-/*
- * 700 MB of cache, and none of it in ordinary memory. Compaction takes what else
- * is movable there to the end of the zone, which is movable-only where that is
- * of use: in ordinary memory is left what nothing can be made of.
- */
+/* 700 MB of cache, and none of it in ordinary memory */
 static void fill_cache_only(unsigned long leave)
 {
 	unsigned long before = vmstat_value("nr_file_pages"), got;
 
 	fill_cache(false, leave, ONLY_PAGES);
 	drop(false, ULONG_MAX);
-	if (write_text("/proc/sys/vm/compact_memory", "1"))
-		scene_die(SCENE_ENV, "compact_memory: %s", strerror(errno));
 	got = vmstat_value("nr_file_pages") - before;
 	if (got < ONLY_PAGES / 100 * 98)
 		scene_die(SCENE_FAILED, "need %lu pages of cache in movable-only memory, have %lu",
