@@ -6,6 +6,7 @@
  *   pressure_content.c  what memory is full of before the load
  *   pressure_hot.c      a hot set of page cache, and what became of it
  *   pressure_load.c     who eats memory, and for what
+ *   pressure_work.c     movable work, so much of it at a time
  *   pressure_oom.c      what the OOM report says
  */
 #ifndef _SCENE_PRESSURE_H
@@ -61,12 +62,19 @@ void hot_report(void);
 struct eaten {
 	uint64_t ops;		/* how often it went well */
 	uint64_t worst_ns;
+	uint64_t ns;		/* of all of them */
 	int error;		/* why it ended, 0: as many as it was told to */
 };
 
 bool load_known(const char *name);
 void load_eat(const char *name, unsigned long count, const char *gfp,
 	      struct eaten *eaten);
+
+/* pressure_work.c */
+void work_open(void);
+int work_read(unsigned long i);
+int work_anon(unsigned long i);
+int work_thp(unsigned long i);
 
 /* pressure_oom.c */
 void oom_report(void);

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,12 @@
 
 #define FILE_PAGES	(4096UL * PAGES_PER_MB)	/* 4 GB, all of it a hole */
 #define PAGE		4096UL
+#define ONLY_PAGES	(700UL * PAGES_PER_MB)	/* of "cache700" */
 #define ZRAM		"/dev/zram0"
 #define SWAP		"/dev/vdb"
 
 static const char *const names[] = {
-	"free", "cache4k", "cachelarge", "half", "anon", "anonzram",
+	"free", "cache4k", "cache700", "cachelarge", "half", "anon", "anonzram",
 };
 
 static int cache = -1;		/* the file */
@@ -94,14 +96,14 @@ static bool full(unsigned long leave)
 	return vmstat_value("nr_free_pages") <= leave || reclaimed();
 }
 
-/* One MB at a time */
-static void fill_cache(bool large, unsigned long leave)
+/* One MB at a time, no more than @max pages */
+static void fill_cache(bool large, unsigned long leave, unsigned long max)
 {
 	cache = open_hole(PRESSURE_DISK "/cache");
 	/* No readahead: folios of one page. With it they grow. */
 	posix_fadvise(cache, 0, 0, large ? POSIX_FADV_SEQUENTIAL :
 		      POSIX_FADV_RANDOM);
-	for (; cached < FILE_PAGES; cached += PAGES_PER_MB) {
+	for (; cached < max; cached += PAGES_PER_MB) {
 		if (full(leave))
 			break;
 		cache_read(cache, cached, cached + PAGES_PER_MB);
@@ -225,6 +227,19 @@ void content_drop_half(void)
 	drop(true, z.movable_only / 2);
 }
 
+/* 700 MB of cache, and none of it in ordinary memory */
+static void fill_cache_only(unsigned long leave)
+{
+	unsigned long before = vmstat_value("nr_file_pages"), got;
+
+	fill_cache(false, leave, ONLY_PAGES);
+	drop(false, ULONG_MAX);
+	got = vmstat_value("nr_file_pages") - before;
+	if (got < ONLY_PAGES / 100 * 98)
+		scene_die(SCENE_FAILED, "need %lu pages of cache in movable-only memory, have %lu",
+			  ONLY_PAGES, got);
+}
+
 static void swap_on(bool zram)
 {
 	int status;
@@ -271,9 +286,11 @@ void content_fill(const char *name, unsigned long leave_mb)
 
 	/* "half" is to be dropped later */
 	if (!strcmp(name, "half"))
-		fill_cache(false, leave);
+		fill_cache(false, leave, FILE_PAGES);
+	else if (!strcmp(name, "cache700"))
+		fill_cache_only(leave);
 	else if (!strncmp(name, "cache", 5))
-		fill_cache(!strcmp(name, "cachelarge"), leave);
+		fill_cache(!strcmp(name, "cachelarge"), leave, FILE_PAGES);
 	else if (!strncmp(name, "anon", 4))
 		fill_anon(!strcmp(name, "anonzram"), leave);
 }

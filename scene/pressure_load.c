@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The loads: kernel memory, taken page by page by the debug module, or by system
- * calls that everybody may make. Each goes on until it cannot.
+ * calls that everybody may make, until it cannot go on; or movable work.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -195,6 +195,9 @@ static const struct load loads[] = {
 	{ "pagetables", NULL, one_table },
 	{ "threads", many_threads, one_thread },
 	{ "netbuf", many_fds, one_datagram },
+	{ "read", work_open, work_read },
+	{ "anon", NULL, work_anon },
+	{ "thp", NULL, work_thp },
 	{ "none", NULL, NULL },
 	{ "pages", NULL, NULL },	/* the debug module's */
 };
@@ -256,6 +259,7 @@ void load_eat(const char *name, unsigned long count, const char *gfp,
 		if (eaten->error)
 			return;
 		eaten->ops++;
+		eaten->ns += ns;
 		if (ns > eaten->worst_ns)
 			eaten->worst_ns = ns;
 	}

@@ -164,28 +164,30 @@ FIXTURE_TEARDOWN_PARENT(evacuate)
 		  (long)(GAIN_BYTES / getpagesize()));			\
 } while (0)
 
-TEST_F(evacuate, an_unmovable_load_gets_what_can_be_moved)
+TEST_F_TIMEOUT(evacuate, an_unmovable_load_gets_what_can_be_moved, 300)
 {
 	long want, moved, kills, stolen;
 
 	ASSERT_READY(self);
 	want = usable_free() + GAIN_BYTES / getpagesize();
 	moved = pb_vmstat("evacuate_pages");
-	ASSERT_GE(moved, 0) TH_LOG("this kernel does not evacuate");
 	kills = pb_vmstat("oom_kill");
 	stolen = pb_vmstat("pgsteal_anon");
 
 	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", want));
-	EXPECT_TRUE(pb_press_ended("count"));
+	EXPECT_TRUE(pb_press_ended("count"))
+		TH_LOG("the load did not get what could be moved");
 
 	EXPECT_EQ(kills, pb_vmstat("oom_kill"));
 	EXPECT_EQ(stolen, pb_vmstat("pgsteal_anon"));
-	/* More was needed than the load's surplus: marks are kept as well */
-	EXPECT_GE(pb_vmstat("evacuate_pages") - moved,
-		  (long)(GAIN_BYTES / getpagesize()));
 	EXPECT_GE(pages_in_dimm(&self->dimm, self->data),
 		  (long)(GAIN_BYTES / getpagesize()) * 9 / 10);
 	EXPECT_EQ(0, wrong_words(self->data));
+
+	/* More was needed than the load's surplus: marks are kept as well */
+	EXPECT_GE(moved, 0) TH_LOG("no counter evacuate_pages");
+	EXPECT_GE(pb_vmstat("evacuate_pages") - moved,
+		  (long)(GAIN_BYTES / getpagesize()));
 
 	ASSERT_EQ(0, pb_debug("press", "free"));
 }
@@ -288,7 +290,7 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 {
 	unsigned long usable, hotremove;
 	char line[2048], *text;
-	int fd, status, nr;
+	int fd, report, status, nr;
 	long kills;
 	pid_t pid;
 
@@ -296,7 +298,10 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 		SKIP(return, "need the debug module's press, have none");
 	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	ASSERT_GE(fd, 0);
+	report = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	ASSERT_GE(report, 0);
 	lseek(fd, 0, SEEK_END);
+	lseek(report, 0, SEEK_END);
 	kills = pb_vmstat("oom_kill");
 
 	pid = eat_all();
@@ -317,12 +322,10 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 	EXPECT_GT(hotremove, 4 * usable) TH_LOG("%s", line);
 
 	/* And is one screen, with the few tasks that there are */
-	close(fd);
-	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-	ASSERT_GE(fd, 0);
-	ASSERT_TRUE(log_has(fd, "Out of memory: Killed", "invoked oom-killer",
+	ASSERT_TRUE(log_has(report, "Out of memory: Killed", "invoked oom-killer",
 			    &nr, line, sizeof(line)));
 	EXPECT_LE(nr, REPORT_LINES);
+	close(report);
 	close(fd);
 }
 
