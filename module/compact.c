@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Direct compaction at its highest priority, which looks at every block for
- * free pages. Allocations only get there when all else has failed; here it can
- * be had at once.
+ * free pages, or at its lowest, which never waits. Allocations only get to the
+ * former when all else has failed; here both can be had at once.
+ *
+ * "ORDER NODE [async]"
  */
 #include <linux/compaction.h>
 #include <linux/gfp.h>
@@ -10,7 +12,7 @@
 #include <mm/page_alloc.h>
 #include "pageblock_debug.h"
 
-static int pb_compact(int nid, unsigned int order)
+static int pb_compact(int nid, unsigned int order, enum compact_priority prio)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN;
 	struct capture_control capc = {};
@@ -21,7 +23,7 @@ static int pb_compact(int nid, unsigned int order)
 	};
 
 	switch (pb_sym.try_to_compact_pages(gfp, order, ALLOC_WMARK_MIN, &ac,
-					    MIN_COMPACT_PRIORITY, &capc)) {
+					    prio, &capc)) {
 	case COMPACT_SUCCESS:
 		return 0;
 	case COMPACT_CONTENDED:
@@ -37,17 +39,23 @@ static int pb_compact(int nid, unsigned int order)
 static ssize_t compact_write(struct file *file, const char __user *ubuf,
 			     size_t count, loff_t *ppos)
 {
-	char buf[PB_ARGS_LEN], *argv[2];
+	enum compact_priority prio = MIN_COMPACT_PRIORITY;
+	char buf[PB_ARGS_LEN], *argv[3];
 	unsigned int order;
 	int argc, nid, ret;
 
 	argc = pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv));
 	if (argc < 0)
 		return argc;
-	if (argc != 2 || kstrtouint(argv[0], 0, &order) || !order ||
+	if (argc < 2 || kstrtouint(argv[0], 0, &order) || !order ||
 	    order > MAX_PAGE_ORDER || pb_arg_node(argv[1], &nid))
 		return -EINVAL;
-	ret = pb_compact(nid, order);
+	if (argc == 3) {
+		if (strcmp(argv[2], "async"))
+			return -EINVAL;
+		prio = COMPACT_PRIO_ASYNC;
+	}
+	ret = pb_compact(nid, order, prio);
 	return ret ?: count;
 }
 
