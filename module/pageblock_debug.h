@@ -11,6 +11,7 @@
  * isolate.c	isolation of pageblock ranges, and its ownership
  * owners.c	whose isolation it is, for all users, and who undoes another's
  * contig.c	alloc_contig_range() of a given range
+ * convert.c	converts a given range between kernel and hotremove
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
  * events.c	how often pages are allocated and freed
@@ -96,6 +97,9 @@ struct capture_control;
  * @free_pages_nolock:		mm/page_alloc.c
  * @drain_all_pages:		mm/page_alloc.c
  * @task_sched_runtime:		kernel/sched/core.c
+ * @lock_device_hotplug:	drivers/base/core.c
+ * @unlock_device_hotplug:	drivers/base/core.c
+ * @hotremove_convert:		mm/hotremove_convert.c
  */
 struct pb_symbols {
 	int (*start_isolate_page_range)(unsigned long start_pfn,
@@ -114,6 +118,12 @@ struct pb_symbols {
 	void (*free_pages_nolock)(struct page *page, unsigned int order);
 	void (*drain_all_pages)(struct zone *zone);
 	unsigned long long (*task_sched_runtime)(struct task_struct *task);
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+	void (*lock_device_hotplug)(void);
+	void (*unlock_device_hotplug)(void);
+	int (*hotremove_convert)(unsigned long start_pfn, unsigned long end_pfn,
+				 bool to_hotremove, bool log);
+#endif
 };
 
 extern struct pb_symbols pb_sym;
@@ -192,6 +202,13 @@ static inline void pb_owners_forget(unsigned long start_pfn,
 
 /* contig.c */
 void pb_contig_init(struct dentry *dir);
+
+/* convert.c */
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+void pb_convert_init(struct dentry *dir);
+#else
+static inline void pb_convert_init(struct dentry *dir) { }
+#endif
 
 /* report.c */
 #ifdef CONFIG_PAGE_REPORTING

@@ -39,6 +39,11 @@ static const struct {
 	PB_SYMBOL(free_pages_nolock),
 	PB_SYMBOL(drain_all_pages),
 	PB_SYMBOL(task_sched_runtime),
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+	PB_SYMBOL(lock_device_hotplug),
+	PB_SYMBOL(unlock_device_hotplug),
+	PB_SYMBOL(hotremove_convert),
+#endif
 };
 
 /**
