@@ -129,11 +129,11 @@ static void measure(unsigned long id, const char *state, int content)
 	bool full = contents[content].fill != fill_nothing;
 	unsigned long long ticks;
 	char path[96];
-	double pct;
+	double pct, ms;
 	void *mem;
 	int err;
 
-	err = block_set(id, state, 60, NULL);
+	err = block_set(id, state, 60, &ms);
 	if (err)
 		scene_die(SCENE_FAILED, "memory%lu %s: %s", id, state, strerror(err));
 	mem = contents[content].fill();

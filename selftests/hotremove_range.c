@@ -59,6 +59,7 @@ struct tally {
 
 struct shared {
 	atomic_bool stop;
+	atomic_long hotplug;	/* odd while "offline" is at work */
 	struct tally user[NR_USERS];
 };
 
@@ -194,19 +195,20 @@ static const char *any_kind(void)
 	return rand() % 2 ? "online_hotremove" : "online_kernel";
 }
 
-static bool is_online(const struct pb_block *block)
+/* Was all memory online all the time since "offline" had been at @work? */
+static bool stayed_online(const struct _test_data_range *self, long work)
 {
-	return pb_block_is(block, "state", "online");
+	return !(work % 2) && atomic_load(&self->shared->hotplug) == work;
 }
 
 static void use_ranges(const struct _test_data_range *self, struct tally *t)
 {
 	const struct pb_block *block = &self->dimm.block[rand() % (NR_CONVERTED - 1)];
-	bool online = is_online(&block[0]) && is_online(&block[1]);
+	long work = atomic_load(&self->shared->hotplug);
 	int err = convert(block[0].start_pfn, block[1].end_pfn, any_kind());
 
-	/* One of them was offline, or is by now */
-	if (err == -EINVAL && !(online && is_online(&block[0]) && is_online(&block[1])))
+	/* One of them may have been offline */
+	if (err == -EINVAL && !stayed_online(self, work))
 		err = -EBUSY;
 	note(t, err);
 }
@@ -214,13 +216,13 @@ static void use_ranges(const struct _test_data_range *self, struct tally *t)
 static void use_sysfs(const struct _test_data_range *self, struct tally *t)
 {
 	const struct pb_block *block = &self->dimm.block[rand() % NR_CONVERTED];
-	bool online = is_online(block);
+	long work = atomic_load(&self->shared->hotplug);
 	char path[96];
 	int err;
 
 	snprintf(path, sizeof(path), PB_SYS_MEMORY "/memory%u/online_type", block->id);
 	err = pb_write(path, any_kind());
-	if (err == -EINVAL && !(online && is_online(block)))
+	if (err == -EINVAL && !stayed_online(self, work))
 		err = -EBUSY;
 	note(t, err);
 }
@@ -228,27 +230,29 @@ static void use_sysfs(const struct _test_data_range *self, struct tally *t)
 static void use_offline(const struct _test_data_range *self, struct tally *t)
 {
 	const struct pb_block *block = &self->dimm.block[1 + rand() % (NR_CONVERTED - 1)];
-	int err = pb_block_set(block, "offline");
+	int err;
 
+	atomic_fetch_add(&self->shared->hotplug, 1);
+	err = pb_block_set(block, "offline");
 	note(t, err);
-	if (!err)
+	if (!err) {
 		err = pb_block_set(block, any_kind());
-	else
-		err = 0;
-	if (err)
-		note(t, err);
+		if (err)
+			note(t, err);
+	}
+	atomic_fetch_add(&self->shared->hotplug, 1);
 	pb_msleep(5);
 }
 
 static void use_contig(const struct _test_data_range *self, struct tally *t)
 {
 	const struct pb_block *block = &self->dimm.block[rand() % 2];
-	bool online = is_online(block);
+	long work = atomic_load(&self->shared->hotplug);
 	unsigned long start = block->start_pfn +
 		rand() % (pb_block_pages() / self->nr_pages - 4) * self->nr_pages;
 	int err = pb_debug_range("contig", start, start + 4 * self->nr_pages);
 
-	if (err == -ENOMEM || (err == -EINVAL && !(online && is_online(block))))
+	if (err == -ENOMEM || (err == -EINVAL && !stayed_online(self, work)))
 		err = -EBUSY;
 	note(t, err);
 	pb_msleep(5);
