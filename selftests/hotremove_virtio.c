@@ -197,7 +197,9 @@ TEST_F_TIMEOUT(virtio, gets_all_of_it_back_from_under_a_load, 300 * pb_timeout_m
 		pb_msleep(20);
 	ASSERT_TRUE(atomic_load(&shared->ready));
 	ASSERT_TRUE(is_full(self->nid));
-	EXPECT_TRUE(pb_block_is(&self->block[0], "online_type", self->state));
+	/* Only kernels with hotremove memory tell; the others have no such file */
+	if (!strcmp(self->state, "online_hotremove"))
+		EXPECT_TRUE(pb_block_is(&self->block[0], "online_type", self->state));
 
 	/* Less than a memory block at first */
 	begin = pb_now();
