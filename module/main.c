@@ -90,6 +90,7 @@ static int __init pb_init(void)
 	pb_isolate_init(pb_dir);
 	pb_owners_init(pb_dir);
 	pb_contig_init(pb_dir);
+	pb_convert_init(pb_dir);
 	pb_report_init(pb_dir);
 	pb_compact_init(pb_dir);
 	pb_events_init(pb_dir);

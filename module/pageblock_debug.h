@@ -11,6 +11,7 @@
  * isolate.c	isolation of pageblock ranges, and its ownership
  * owners.c	whose isolation it is, for all users, and who undoes another's
  * contig.c	alloc_contig_range() of a given range
+ * convert.c	converts a given range between kernel and hotremove
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
  * events.c	how often pages are allocated and freed
@@ -98,6 +99,9 @@ struct capture_control;
  * @drain_all_pages:		mm/page_alloc.c
  * @task_sched_runtime:		kernel/sched/core.c
  * @put_task_stack:		kernel/fork.c
+ * @lock_device_hotplug:	drivers/base/core.c
+ * @unlock_device_hotplug:	drivers/base/core.c
+ * @hotremove_convert:		mm/hotremove_convert.c
  */
 struct pb_symbols {
 	int (*start_isolate_page_range)(unsigned long start_pfn,
@@ -117,6 +121,12 @@ struct pb_symbols {
 	void (*drain_all_pages)(struct zone *zone);
 	unsigned long long (*task_sched_runtime)(struct task_struct *task);
 	void (*put_task_stack)(struct task_struct *task);
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+	void (*lock_device_hotplug)(void);
+	void (*unlock_device_hotplug)(void);
+	int (*hotremove_convert)(unsigned long start_pfn, unsigned long end_pfn,
+				 bool to_hotremove, bool log);
+#endif
 };
 
 extern struct pb_symbols pb_sym;
@@ -195,6 +205,13 @@ static inline void pb_owners_forget(unsigned long start_pfn,
 
 /* contig.c */
 void pb_contig_init(struct dentry *dir);
+
+/* convert.c */
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+void pb_convert_init(struct dentry *dir);
+#else
+static inline void pb_convert_init(struct dentry *dir) { }
+#endif
 
 /* report.c */
 #ifdef CONFIG_PAGE_REPORTING

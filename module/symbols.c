@@ -40,6 +40,11 @@ static const struct {
 	PB_SYMBOL(drain_all_pages),
 	PB_SYMBOL(task_sched_runtime),
 	PB_SYMBOL(put_task_stack),
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+	PB_SYMBOL(lock_device_hotplug),
+	PB_SYMBOL(unlock_device_hotplug),
+	PB_SYMBOL(hotremove_convert),
+#endif
 };
 
 /**

@@ -4,6 +4,7 @@
  *   offline_scene.c  hot-add, fill, offline and online, unplug
  *   cma2014.c        CMA allocations beside a build
  *   soak.c           all users of isolation at once; its parts: soak.h
+ *   offline_cost.c   instructions of one offline, by content
  *   pressure.c       memory pressure; its parts: pressure.h
  *   mirror.c         the mirror reserve when there is no other memory
  *   scene.c          how to end, what to tell, time

@@ -27,6 +27,7 @@
 #define POLICY		"/sys/module/memory_hotplug/parameters/online_policy"
 #define DATA_BYTES	(192UL << 20)	/* of the node's two blocks */
 #define GIVE_BACK_S	60
+#define HARVEST_S	((GIVE_BACK_S + 60) * pb_timeout_mul())
 
 FIXTURE(convert) {
 	struct pb_saved auto_online;
@@ -252,7 +253,7 @@ static int blocks_of_kind(const struct pb_dimm *dimm, const char *kind)
 	return nr;
 }
 
-TEST_F(harvest, takes_one_block_after_the_other_and_gives_them_back)
+TEST_F_TIMEOUT(harvest, takes_one_block_after_the_other_and_gives_them_back, HARVEST_S)
 {
 	long want = usable_free() + pb_block_pages() / 2;
 	double end;
@@ -275,7 +276,7 @@ TEST_F(harvest, takes_one_block_after_the_other_and_gives_them_back)
 	EXPECT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
 }
 
-TEST_F(harvest, leaves_strict_blocks_alone)
+TEST_F_TIMEOUT(harvest, leaves_strict_blocks_alone, HARVEST_S)
 {
 	long want = usable_free() + pb_block_pages() / 2;
 	char path[128];
