@@ -179,7 +179,7 @@ static unsigned long unplug_step_mb(void)
 {
 	char big[8];
 
-	if (pb_read("/sys/module/virtio_mem/parameters/force_bbm", big, sizeof(big)) > 0 &&
+	if (pb_read("/sys/module/virtio_mem/parameters/force_bbm", big, sizeof(big)) >= 0 &&
 	    big[0] == 'Y')
 		return pb_block_mb();
 	return 32;
