@@ -30,7 +30,7 @@
 #define TRACING		"/sys/kernel/tracing"
 #define DISK		"pkasync"
 #define DIR_NAME	"/tmp/pk-async"
-#define SLOW_NS		(2000 * 1000 * 1000UL)
+#define SLOW_NS		(5000 * 1000 * 1000UL)
 #define WRITTEN		1024	/* pages of the file that will be written */
 #define READ		256	/* and of that which will be read */
 #define PIECES		32
