@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 #include "kselftest_harness.h"
 
 #define SYS		"/sys/kernel/mm/mirror_reserve"
+#define CGROUP		"/sys/fs/cgroup"
+#define GROUP		CGROUP "/pb-mirror"
 #define MAX_NODES	8
 #define MAX_BLOCKS	4096
 #define KPF_USER	((1ULL << 5) | (1ULL << 11) | (1ULL << 12) | \
@@ -132,6 +135,7 @@ FIXTURE_TEARDOWN(mirror)
 		return;
 	EXPECT_EQ(0, pb_debug("mirror", "free"));
 	EXPECT_EQ(0, node_resize(self->nid, node_file(self->nid, "max_kb")));
+	rmdir(GROUP);
 }
 
 TEST_F(mirror, files_agree_on_its_size)
@@ -206,6 +210,72 @@ TEST_F(mirror, fallback_is_counted_and_strict_fails)
 	EXPECT_GE(mirror_value("held", "out"), 900);
 	EXPECT_GE(pb_vmstat("mirror_fallback") - fallback,
 		  mirror_value("held", "out"));
+}
+
+/* memory.current of the group, in kB */
+static long group_kb(void)
+{
+	char buf[32];
+
+	return pb_read(GROUP "/memory.current", buf, sizeof(buf)) < 0 ? -1 :
+	       atol(buf) / 1024;
+}
+
+/* In the group: the exit code of a child that holds @nr pages of @kind */
+static int held_in_group(long nr, const char *kind, int nid)
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		if (pb_write(GROUP "/cgroup.procs", "0"))
+			_exit(255);
+		_exit(-pb_debug("mirror", "0 %ld %s node=%d", nr, kind, nid));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+/*
+ * A control group pays for pages of the reserve that it asked to be charged
+ * for, gets them back when they go home, and no more than its limit allows.
+ */
+TEST_F(mirror, control_group_is_charged_and_limited)
+{
+	const long nr = 1024, kb = nr * getpagesize() / 1024, slack = 1024;
+	long before, held;
+
+	if (pb_write(CGROUP "/cgroup.subtree_control", "+memory"))
+		SKIP(return, "need cgroup2 with memory at " CGROUP ", have none");
+	ASSERT_EQ(0, mkdir(GROUP, 0755));
+
+	/* What is not to be charged is not */
+	EXPECT_EQ(0, held_in_group(nr, "unmovable", self->nid));
+	EXPECT_EQ(nr, mirror_value("held", "in"));
+	EXPECT_LT(group_kb(), slack);
+	ASSERT_EQ(0, pb_debug("mirror", "free"));
+
+	before = group_kb();
+	EXPECT_EQ(0, held_in_group(nr, "account", self->nid));
+	EXPECT_EQ(nr, mirror_value("held", "in"));
+	EXPECT_EQ(0, mirror_value("held", "out"));
+	EXPECT_GE(group_kb() - before, kb - slack);
+	EXPECT_LE(group_kb() - before, kb + slack);
+	ASSERT_EQ(0, pb_debug("mirror", "free"));
+	EXPECT_LT(group_kb() - before, slack);
+
+	/* Free pages of the reserve are no reason to exceed a limit */
+	EXPECT_EQ(0, pb_write(GROUP "/memory.max", "2M"));
+	EXPECT_EQ(ENOMEM, held_in_group(nr, "account", self->nid));
+	held = mirror_value("held", "in") + mirror_value("held", "out");
+	EXPECT_GT(held, 0);
+	EXPECT_LE(held * getpagesize(), 2 << 20);
+	EXPECT_LE(group_kb(), 2048);
+	ASSERT_EQ(0, pb_debug("mirror", "free"));
+	if (!self->users[0])
+		EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "nr_free"));
 }
 
 /* The first page frames of the pageblocks of the reserve */
