@@ -2,12 +2,13 @@
 /*
  * vmctl - run one virtual machine and be the host its guest can ask
  *
- * usage: vmctl --results DIR [--deny FILE] [--boot S] [--quiet S]
- *              [--timeout S] [--interactive] -- qemu-system-x86_64 ARGS...
+ * usage: vmctl --results DIR [--deny FILE] [--allow FILE] [--slow N] [--boot S]
+ *              [--quiet S] [--timeout S] [--interactive] -- qemu-system-x86_64 ARGS...
  *
  * The guest's console (ttyS0) goes to DIR/console.log and is searched for
- * splats.  Its second serial port (ttyS1) is the protocol: a line that starts
- * with "@vm " is a request, all others are the job's output (DIR/job.log).
+ * splats (vmctl-splat.c).  Its second serial port (ttyS1) is the protocol: a
+ * line that starts with "@vm " is a request, all others are the job's output
+ * (DIR/job.log).
  *
  *	@vm boot			init runs
  *	@vm add ID SIZE_MB NODE		hot-add a DIMM		ok addr=.. node=..
@@ -26,7 +27,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
-#include <regex.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -46,7 +46,6 @@
 #define EXIT_CRASH	3
 #define EXIT_TIMEOUT	124
 
-#define MAX_DENY	64
 #define TAIL_LINES	20
 #define REQUEST_MARK	'\001'	/* opens a request in the middle of a line */
 #define ESCAPE_KEY	'\001'	/* Ctrl-a, as QEMU's own stdio console */
@@ -70,8 +69,6 @@ static struct channel job = { .line = job_line };
 int mon_fd;
 static int mon_guest_fd;
 
-static regex_t deny[MAX_DENY];
-static int nr_deny;
 static char tail[TAIL_LINES][256];
 static unsigned int nr_tail;
 
@@ -80,6 +77,7 @@ static double fair_now = FAIR_START;	/* as all below: see vmctl-clock.c */
 static double last_progress = FAIR_START;
 static double booted_at, panic_at, exit_at;	/* 0: not yet */
 static double boot_limit = 60, quiet_limit = 180, total_limit = 900;
+static double slow = 1;			/* the kernel: all limits are that much longer */
 static int guest_exit = -1;
 static char splat[256];
 static bool interactive;
@@ -103,8 +101,7 @@ static void restore_tty(void)
 	tty_raw = false;
 }
 
-__attribute__((noreturn, format(printf, 1, 2)))
-static void die(const char *fmt, ...)
+void die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -152,7 +149,7 @@ void reply(const char *fmt, ...)
 
 static void do_boot(const char *arg)
 {
-	double took = fair_now - FAIR_START;
+	double longer = (fair_now - FAIR_START) / 8;
 
 	(void)arg;
 	booted_at = fair_now;
@@ -160,10 +157,10 @@ static void do_boot(const char *arg)
 	 * Fixed limits fail on slow hosts.  Boot is work of a known size: when
 	 * it takes longer than usual, everything may.
 	 */
-	if (took > 8) {
-		quiet_limit *= took / 8;
-		total_limit *= took / 8;
-	}
+	if (longer < slow)
+		longer = slow;
+	quiet_limit *= longer;
+	total_limit *= longer;
 	step("boot ok");
 }
 
@@ -210,17 +207,20 @@ static void request(char *text)
 
 static void console_line(char *text)
 {
-	int i;
+	const char *reason;
 
 	snprintf(tail[nr_tail++ % TAIL_LINES], sizeof(tail[0]), "%s", text);
-	for (i = 0; i < nr_deny; i++) {
-		if (regexec(&deny[i], text, 0, NULL, 0))
-			continue;
+	switch (is_splat(text, &reason)) {
+	case NO_SPLAT:
+		return;
+	case SPLAT_ALLOWED:
+		step("allowed: %s (%s)", text, reason);
+		return;
+	case SPLAT:
 		if (!splat[0])
 			snprintf(splat, sizeof(splat), "%s", text);
 		if (strstr(text, "Kernel panic") && !panic_at)
 			panic_at = fair_now;
-		return;
 	}
 }
 
@@ -301,27 +301,6 @@ static bool take_keys(void)
 
 /* ---- start, watch, end ---- */
 
-static void load_deny(const char *file)
-{
-	FILE *f = fopen(file, "r");
-	char line[512];
-
-	if (!f)
-		die("%s: %s", file, strerror(errno));
-	while (fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\t\n")] = '\0';	/* reason follows a tab */
-		if (!line[0] || line[0] == '#')
-			continue;
-		if (nr_deny == MAX_DENY)
-			die("%s: more than %d patterns", file, MAX_DENY);
-		if (regcomp(&deny[nr_deny++], line, REG_EXTENDED | REG_NOSUB))
-			die("%s: bad pattern: %s", file, line);
-	}
-	fclose(f);
-	if (!nr_deny)
-		die("%s: no patterns: no splat would ever be seen", file);
-}
-
 static void open_channel(int *ours, int *guest)
 {
 	int fds[2];
@@ -400,11 +379,11 @@ static const char *overdue(void)
 		return "stopped by the user";
 	if (panic_at && t > panic_at + 10)
 		return "panicked, and did not go down";
-	if (exit_at && t > exit_at + 60)
+	if (exit_at && t > exit_at + 60 * slow)
 		return "did not power off after its job";
 	if (interactive)
 		return NULL;
-	if (!booted_at && t > FAIR_START + boot_limit)
+	if (!booted_at && t > FAIR_START + boot_limit * slow)
 		return "no boot marker";
 	if (t > last_progress + quiet_limit)
 		return "no progress";
@@ -495,6 +474,8 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "results", required_argument, NULL, 'r' },
 		{ "deny", required_argument, NULL, 'd' },
+		{ "allow", required_argument, NULL, 'a' },
+		{ "slow", required_argument, NULL, 's' },
 		{ "boot", required_argument, NULL, 'b' },
 		{ "quiet", required_argument, NULL, 'q' },
 		{ "timeout", required_argument, NULL, 't' },
@@ -512,6 +493,8 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'r': dir = optarg; break;
 		case 'd': load_deny(optarg); break;
+		case 'a': load_allow(optarg); break;
+		case 's': slow = seconds(optarg, "slow"); break;
 		case 'b': boot_limit = seconds(optarg, "boot"); break;
 		case 'q': quiet_limit = seconds(optarg, "quiet"); break;
 		case 't': total_limit = seconds(optarg, "timeout"); break;
