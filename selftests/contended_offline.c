@@ -39,7 +39,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define KPROBE_EVENTS	"kprobe_events"
 #define PROBE		"pageblock/contended"

@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 FIXTURE(contig) {
 	struct pb_saved auto_online;

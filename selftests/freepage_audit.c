@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define MODE		"/proc/sys/vm/freepage_audit"
 #define STATS		"/sys/kernel/debug/freepage_audit"

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define MAX_FILES	64
 #define NOBODY		65534

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define KPF_RESERVED	(1ULL << 32)
 #define MAX_PIECES	16

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define HARVEST		"/proc/sys/vm/hotremove_harvest"

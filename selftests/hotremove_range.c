@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define NR_BLOCKS	4
 #define NR_CONVERTED	3

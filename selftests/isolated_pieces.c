@@ -22,7 +22,7 @@
 #include <string.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define ZONE	"Movable"
 

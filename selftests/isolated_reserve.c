@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define ROUNDS		4
 #define MAX_MAP		65536

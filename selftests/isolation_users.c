@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define ZONE		"Movable"
 #define LOAD_BYTES	(64UL << 20)

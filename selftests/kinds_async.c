@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "page_kinds.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define TRACING		"/sys/kernel/tracing"
 #define DISK		"pkasync"

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "page_kinds.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define MAP_HUGE_1GB	(30 << 26)

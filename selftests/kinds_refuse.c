@@ -27,7 +27,7 @@
 
 #include "mm/gup_test.h"
 #include "page_kinds.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define GUP_TEST	"/sys/kernel/debug/gup_test"

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define SYS		"/sys/kernel/mm/mirror_reserve"
 #define CGROUP		"/sys/fs/cgroup"

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/klog.h>
 
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 #include "pageblock_util.h"
 
 #define LOG_READ_ALL	3	/* syslog(2) */

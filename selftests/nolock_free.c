@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 /* An empty block takes milliseconds; more than that is given up after this */
 #define GIVE_UP_MS	(3000 * pb_timeout_mul())

@@ -7,7 +7,7 @@
 #define __PAGE_KINDS_TEST_H
 
 #include "page_kinds.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #ifndef PK_NID
 #define PK_NID		pb_target_node()

@@ -51,12 +51,20 @@ long pb_env(const char *name, long def)
 	return text && *text ? strtol(text, NULL, 0) : def;
 }
 
-/* How much slower than a real machine this one is: 5 when emulated */
+/* How much slower than a real machine this one is: 5 when emulated, times pb_slow() */
 int pb_timeout_mul(void)
 {
 	long mul = pb_env("TIMEOUT_MUL", 1);
 
 	return mul > 0 ? mul : 1;
+}
+
+/* How much slower than an ordinary kernel this one is, which looks at all it does */
+int pb_slow(void)
+{
+	long slow = pb_env("PB_SLOW", 1);
+
+	return slow > 0 ? slow : 1;
 }
 
 int pb_read(const char *path, char *buf, size_t len)

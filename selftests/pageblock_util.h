@@ -91,6 +91,7 @@ struct pb_hold {
 double pb_now(void);
 void pb_msleep(unsigned int ms);
 int pb_timeout_mul(void);
+int pb_slow(void);
 long pb_env(const char *name, long def);
 int pb_read(const char *path, char *buf, size_t len);
 int pb_write(const char *path, const char *text);

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define GIVE_UP_MS	(3000 * pb_timeout_mul())
 

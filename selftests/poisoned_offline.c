@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "pageblock_util.h"
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 
 #define ZONE		"Movable"
 /* These end in a fraction of that; what does not is given up after it */

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kselftest_harness.h"
+#include "pageblock_harness.h"
 #include "pageblock_util.h"
 
 #define OFFLINE_MS	(10000 * pb_timeout_mul())
