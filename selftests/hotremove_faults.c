@@ -290,20 +290,27 @@ TEST_F_TIMEOUT(faults, offlining_with_pages_that_cannot_always_be_moved, 1800)
 	EXPECT_EQ(tries, out.done);
 }
 
-/* The cache of a block device, of the node: it must leave a block that is converted */
+/*
+ * The cache of a block device, of the node: it must leave a block that is
+ * converted. Written first and mapped then, for page tables have to be elsewhere.
+ */
 static char *device_cache(int nid, int *fd)
 {
 	size_t len = PIN_PAGES * getpagesize();
-	char *data;
+	char *data = calloc(1, len);
+	ssize_t ret = -1;
 
-	if (pb_write(ZRAM_SYS "/disksize", "64M") || pb_prefer_node(nid))
+	if (!data || pb_write(ZRAM_SYS "/disksize", "64M"))
 		return NULL;
+	fill(data, PIN_PAGES);
 	*fd = open(ZRAM, O_RDWR | O_CLOEXEC);
-	data = *fd < 0 ? MAP_FAILED :
-	       mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
-	if (data != MAP_FAILED)
-		fill(data, PIN_PAGES);
+	if (!pb_prefer_node(nid))
+		ret = write(*fd, data, len);
 	pb_prefer_node(-1);
+	free(data);
+	if (ret != (ssize_t)len)
+		return NULL;
+	data = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, *fd, 0);
 	return data == MAP_FAILED ? NULL : data;
 }
 
