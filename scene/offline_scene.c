@@ -10,24 +10,18 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "dimm.h"
 #include "scene.h"
 
 #define POLL_MS		100
-#define PLUG_MS		30000	/* hot-add request to memory block */
 #define SETUP_MS	600000	/* all load data written, on a busy host, too */
 #define SAMPLE_MS	200	/* pause between two looks at the map */
 #define TELL_MS		60000	/* between two signs of life */
-
-struct dimm {
-	char id[8];
-	unsigned long block;
-};
 
 static struct dimm dimms[MAX_BLOCKS];
 static unsigned long ids[MAX_BLOCKS];
@@ -37,49 +31,6 @@ static const char *online = "online_hotremove";
 static const char *disk = "/dev/vda";
 static int nr_dimms = 4, rounds = 5, timeout_s = 30, node = 1, share;
 static int fill_pct = 80, fill_s = 120, audit_ms = 40;
-
-/* The memory block that exists now and is not in the list */
-static bool new_block(const unsigned long *old, int nr_old, unsigned long *id)
-{
-	unsigned long now[1024];
-	int nr = blocks_present(now, 1024), i, j;
-
-	for (i = 0; i < nr; i++) {
-		for (j = 0; j < nr_old && old[j] != now[i]; j++)
-			;
-		if (j == nr_old) {
-			*id = now[i];
-			return true;
-		}
-	}
-	return false;
-}
-
-static void plug(struct dimm *dimm)
-{
-	unsigned long old[1024];
-	int nr_old = blocks_present(old, 1024);
-	char reply[256], size[24], node_text[16];
-	double end = now_ms() + PLUG_MS;
-
-	snprintf(size, sizeof(size), "%lu", block_pages() >> 8);
-	snprintf(node_text, sizeof(node_text), "%d", node);
-	if (host_request(reply, sizeof(reply), "add", dimm->id, size,
-			 node_text))
-		scene_die(SCENE_ENV, "hot-add %s: %s", dimm->id, reply);
-	while (!new_block(old, nr_old, &dimm->block)) {
-		if (now_ms() > end)
-			scene_die(SCENE_FAILED, "hot-add %s: no block came",
-				  dimm->id);
-		nap_ms(20);
-	}
-	if (!block_on_node(dimm->block, node))
-		scene_die(SCENE_FAILED, "hot-add %s: memory%lu not on node %d",
-			  dimm->id, dimm->block, node);
-	if (!block_is(dimm->block, "offline"))
-		scene_die(SCENE_FAILED, "memory%lu went online by itself",
-			  dimm->block);
-}
 
 static void go_online(unsigned long block)
 {
@@ -105,7 +56,7 @@ static void plug_all(void)
 		scene_die(SCENE_ENV, "auto_online_blocks: cannot be set");
 	for (i = 0; i < nr_dimms; i++) {
 		snprintf(dimms[i].id, sizeof(dimms[i].id), "d%d", i);
-		plug(&dimms[i]);
+		dimm_plug(&dimms[i], node);
 		ids[i] = dimms[i].block;
 	}
 	for (i = 0; i < nr_dimms; i++)
@@ -198,65 +149,14 @@ static void try_all(void)
 	}
 }
 
-/* Gone in the guest, and the host agrees */
-static bool unplugged(const struct dimm *dimm)
-{
-	char reply[256];
-
-	if (!block_gone(dimm->block))
-		return false;
-	if (host_request(reply, sizeof(reply), "query", dimm->id, NULL, NULL))
-		scene_die(SCENE_ENV, "query %s: %s", dimm->id, reply);
-	return !strcmp(reply, "ok absent");
-}
-
-/* The kernel will not get through a power-off either: init has to know */
-static void eject_pending(void)
-{
-	int fd = open("/run/eject-pending", O_CREAT | O_WRONLY, 0600);
-
-	if (fd < 0)
-		scene_die(SCENE_ENV, "/run/eject-pending: %s", strerror(errno));
-	close(fd);
-}
-
-/*
- * The kernel offlines and ejects by itself when the host asks it to. It says
- * so when it has given up; otherwise it goes on trying, without a limit, and
- * is left alone after twice the time-out of a try.
- */
-static bool unplug(const struct dimm *dimm)
-{
-	char reply[256], failed[64];
-	double begin = now_ms();
-	bool ok, gave_up = false;
-
-	loads_alive();
-	kmsg_mark();
-	snprintf(failed, sizeof(failed), "memory%lu: Offline failed",
-		 dimm->block);
-	if (host_request(reply, sizeof(reply), "del", dimm->id, NULL, NULL))
-		scene_die(SCENE_ENV, "unplug %s: %s", dimm->id, reply);
-	while (!(ok = unplugged(dimm)) && !gave_up &&
-	       now_ms() < begin + 2 * timeout_s * 1e3) {
-		nap_ms(POLL_MS);
-		gave_up = kmsg_saw(failed);
-	}
-	if (!ok && !gave_up)
-		eject_pending();
-	printf("scene unplug id=%s block=%lu ok=%d timed_out=%d ms=%.0f\n",
-	       dimm->id, dimm->block, ok, !ok && !gave_up, now_ms() - begin);
-	if (!ok)
-		block_contents(dimm->block);
-	return ok;
-}
-
 static void unplug_all(void)
 {
 	int i, ok = 0;
 
-	for (i = 0; i < nr_dimms; i++)
-		ok += unplug(&dimms[i]);
+	for (i = 0; i < nr_dimms; i++) {
+		loads_alive();
+		ok += dimm_unplug(&dimms[i], timeout_s);
+	}
 	scene_step("unplug: %d of %d DIMMs removed", ok, nr_dimms);
 	loads_alive();
 }

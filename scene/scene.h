@@ -7,7 +7,9 @@
  *   offline_cost.c   instructions of one offline, by content
  *   pressure.c       memory pressure; its parts: pressure.h
  *   mirror.c         the mirror reserve when there is no other memory
+ *   jobs.c           real programs in memory that is unplugged; its parts: jobs.h
  *   scene.c          how to end, what to tell, time
+ *   dimm.c           DIMMs of one memory block added and removed
  *   sysmem.c         memory blocks in sysfs, requests to the host
  *   blockmap.c       pageblock map and other files of pageblock_debug.ko
  *   kmsg.c           what the kernel log says about a miss

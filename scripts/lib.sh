@@ -180,7 +180,7 @@ new_results()
 		dir=$RESULTS/$(date -u +%Y%m%dT%H%M%SZ)-$1
 	done
 	old=$RESULTS/latest
-	for file in summary.json bench.json check.json pressure.json junit.xml; do
+	for file in summary.json bench.json check.json pressure.json jobs.json junit.xml; do
 		[ ! -e "$old/$file" ] || cp "$old/$file" "$dir/$file"
 	done
 	ln -sfn "$(basename "$dir")" "$RESULTS/.latest"
