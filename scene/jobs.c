@@ -34,7 +34,7 @@
 #define SWAP_DEVICE	"/dev/vdb"
 
 /* Parameters */
-static unsigned int seconds = 120, audit_ms = 50, timeout_s = 10;
+static unsigned int seconds = 120, audit_ms = 50, timeout_s = 30;
 static int node = 1, nr_dimms = 4;
 static const char *online = "online_hotremove";
 
