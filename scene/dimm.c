@@ -55,9 +55,13 @@ void dimm_plug(struct dimm *dimm, int node)
 				  dimm->id);
 		nap_ms(20);
 	}
-	if (!block_on_node(dimm->block, node))
-		scene_die(SCENE_FAILED, "hot-add %s: memory%lu not on node %d",
-			  dimm->id, dimm->block, node);
+	/* The kernel links it to its node a moment after it has made it */
+	while (!block_on_node(dimm->block, node)) {
+		if (now_ms() > end)
+			scene_die(SCENE_FAILED, "hot-add %s: memory%lu not on node %d",
+				  dimm->id, dimm->block, node);
+		nap_ms(20);
+	}
 	if (!block_is(dimm->block, "offline"))
 		scene_die(SCENE_FAILED, "memory%lu went online by itself",
 			  dimm->block);
