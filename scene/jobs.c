@@ -27,8 +27,9 @@
 #define SETUP_MS	600000	/* all data of the loads written */
 #define FILL_PCT	80	/* of a block, before it is tried */
 #define FILL_MS		10000	/* not to wait for ever for that */
-#define LOADS_PCT	60	/* of the size that they have in the offline scene */
+#define LOADS_PCT	50	/* of the size that they have in the offline scene */
 #define LOADS_SHARE	5	/* percent of a CPU for each */
+#define LOADS_NICE	10
 #define MAX_NODE	63
 #define DISK		"/dev/vda"
 #define SWAP_DEVICE	"/dev/vdb"
@@ -109,13 +110,13 @@ static void mount_all(void)
 
 /*
  * What programs allocate comes and goes: the loads of the offline scene keep
- * the blocks full. They give way to those who offline, as the jobs do.
+ * the blocks full. They give way to the jobs.
  */
 static void start_loads(void)
 {
 	double begin = now_ms();
 
-	setpriority(PRIO_PROCESS, 0, JOBS_NICE);
+	setpriority(PRIO_PROCESS, 0, LOADS_NICE);
 	loads_size(LOADS_PCT);
 	loads_start(node, LOADS_SHARE, DISK);
 	setpriority(PRIO_PROCESS, 0, 0);
@@ -215,7 +216,7 @@ static void usage(void)
 		"  -b  DIMMs of one memory block each (%d, at most %d)\n"
 		"  -a  pause between two looks of the audit in ms (%u)\n"
 		"  -j  only these jobs (all)\n"
-		"  -x  self test: damage one byte of what the second round of\n"
+		"  -x  self test: damage one byte of what the first round of\n"
 		"      these jobs verifies\n",
 		online, seconds, timeout_s, node, nr_dimms, MAX_BLOCKS,
 		audit_ms);

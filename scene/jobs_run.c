@@ -21,7 +21,7 @@
 #include "jobs.h"
 
 #define STOP_MS		300000	/* for all jobs to end their rounds */
-#define DAMAGED_ROUND	1	/* of those from 0 on, by -x */
+#define DAMAGED_ROUND	0	/* by -x */
 
 /* What the rounds of a job came to, shared with the driver */
 struct score {
@@ -60,7 +60,7 @@ static struct job *find(const char *name)
 }
 
 /**
- * jobs_damage - have a byte damaged in the second round of these jobs
+ * jobs_damage - have a byte damaged in the first round of these jobs
  * @names: separated by "+"
  */
 void jobs_damage(const char *names)
