@@ -23,13 +23,13 @@
 #include "jobs.h"
 
 #define TELL_MS		60000
-#define REPLACE_EACH	5	/* tries to offline for one DIMM replaced */
+#define REPLACE_EACH	4	/* tries to offline for one DIMM replaced */
 #define SETUP_MS	600000	/* all data of the loads written */
 #define FILL_PCT	80	/* of a block, before it is tried */
-#define FILL_MS		10000	/* not to wait for ever for that */
+#define FILL_MS		5000	/* not to wait for ever for that */
 #define LOADS_PCT	50	/* of the size that they have in the offline scene */
 #define LOADS_SHARE	5	/* percent of a CPU for each */
-#define LOADS_NICE	10
+#define LOADS_NICE	12
 #define MAX_NODE	63
 #define DISK		"/dev/vda"
 #define SWAP_DEVICE	"/dev/vdb"

@@ -15,7 +15,7 @@
 
 #define ROOT_DIR	RUN_DIR "/root"		/* the disk with the programs */
 
-#define JOBS_NICE	5	/* who offlines gets a CPU when it wants one */
+#define JOBS_NICE	8	/* who offlines gets a CPU when it wants one */
 
 /* jobs_run.c */
 void jobs_damage(const char *names);

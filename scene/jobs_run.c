@@ -41,7 +41,7 @@ static struct job {
 	{ .name = "fio-buffered", .program = "fio",	.word = "buffered" },
 	{ .name = "fio-direct",	.program = "fio",	.word = "direct" },
 	{ .name = "stress-ng",	.program = "stress",	.word = "/work/stress" },
-	{ .name = "swap",	.program = "swap",	.word = "64" },
+	{ .name = "swap",	.program = "swap",	.word = "32" },
 };
 
 #define NR_JOBS (sizeof(jobs) / sizeof(*jobs))
