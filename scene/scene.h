@@ -8,6 +8,7 @@
  *   pressure.c       memory pressure; its parts: pressure.h
  *   mirror.c         the mirror reserve when there is no other memory
  *   jobs.c           real programs in memory that is unplugged; its parts: jobs.h
+ *   policy.c         a machine that grows and shrinks; its parts: policy.h
  *   scene.c          how to end, what to tell, time
  *   dimm.c           DIMMs of one memory block added and removed
  *   sysmem.c         memory blocks in sysfs, requests to the host
