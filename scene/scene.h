@@ -9,6 +9,7 @@
  *   mirror.c         the mirror reserve when there is no other memory
  *   jobs.c           real programs in memory that is unplugged; its parts: jobs.h
  *   policy.c         a machine that grows and shrinks; its parts: policy.h
+ *   virtio.c         virtio-mem gives its memory back
  *   scene.c          how to end, what to tell, time
  *   dimm.c           DIMMs of one memory block added and removed
  *   sysmem.c         memory blocks in sysfs, requests to the host
