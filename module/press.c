@@ -10,12 +10,14 @@
  * one instruction, as long as the CPU does not idle. What other tasks did in
  * between is in it; "worst_cpu" is the CPU time of this task alone.
  *
- * "before" is what came before the first OOM kill (see kills.c).
+ * "before" is what came before the first OOM kill (see kills.c), "harvest" what
+ * ended after pageblocks had been harvested in the meantime.
  */
 #include <linux/bitops.h>
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -80,7 +82,7 @@ static const char *pb_press_end;
 static struct page *pb_press_reserve[PB_PRESS_RESERVE];
 static struct task_struct *pb_press_task;
 
-static struct pb_took pb_before, pb_all;
+static struct pb_took pb_before, pb_harvest, pb_all;
 
 static unsigned int pb_bucket(u64 ticks)
 {
@@ -129,10 +131,26 @@ static void pb_press_account(struct pb_took *took, u64 ticks, u64 cpu)
 	}
 }
 
+#ifdef CONFIG_MIGRATE_HOTREMOVE
+/* Pageblocks that were harvested since boot */
+static unsigned long pb_harvested(void)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		sum += per_cpu(vm_event_states, cpu).event[HOTREMOVE_HARVEST];
+	return sum;
+}
+#else
+#define pb_harvested()	0UL
+#endif
+
 /* One page, and what it took; NULL: there is none to be had */
 static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 {
 	u64 ticks, cpu = pb_sym.task_sched_runtime(current);
+	unsigned long harvested = pb_harvested();
 	struct page *page;
 
 	ticks = rdtsc_ordered();
@@ -144,6 +162,8 @@ static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 		return NULL;
 	}
 	pb_press_account(&pb_all, ticks, cpu);
+	if (pb_harvested() != harvested)
+		pb_press_account(&pb_harvest, ticks, cpu);
 	if (!pb_kills_count())
 		pb_press_account(&pb_before, ticks, cpu);
 	return page;
@@ -209,6 +229,7 @@ static int pb_press(char **argv)
 	pb_press_failed = 0;
 	memset(&pb_all, 0, sizeof(pb_all));
 	memset(&pb_before, 0, sizeof(pb_before));
+	memset(&pb_harvest, 0, sizeof(pb_harvest));
 	WRITE_ONCE(pb_press_task, current);
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
 				    (order ? __GFP_COMP : 0), order);
@@ -256,6 +277,7 @@ static int press_show(struct seq_file *m, void *unused)
 			   pb_press_order, pb_press_end, pb_all.nr,
 			   pb_press_nr_held, pb_press_failed);
 		pb_show_took(m, "before", &pb_before);
+		pb_show_took(m, "harvest", &pb_harvest);
 		pb_show_took(m, "all", &pb_all);
 	}
 	mutex_unlock(&pb_press_lock);

@@ -35,7 +35,7 @@ static const char *content = "free", *load = "pages", *gfp = "kernel";
 static const char *online, *disk = "/dev/vda";
 static unsigned long count, leave_mb = 96, hot_mb;
 static unsigned int nr_bystanders = 20;
-static bool mglru, protect, percent;
+static bool mglru, protect, percent, give_back;
 static pid_t bystanders[MAX_BYSTANDERS];
 
 static void score(const char *adjustment)
@@ -200,6 +200,8 @@ static void pressure(void)
 	score("-1000");
 	if (mglru && write_text("/sys/kernel/mm/lru_gen/enabled", "y"))
 		scene_die(SCENE_ENV, "lru_gen: %s", strerror(errno));
+	if (give_back)
+		kmsg_open();
 	if (online)
 		online_blocks();
 	if (content_needs_disk(content) || hot_mb || !strcmp(load, "ext4"))
@@ -234,6 +236,8 @@ static void pressure(void)
 	printf("scene bystanders nr=%u alive=%u\n", nr_bystanders,
 	       bystanders_alive());
 	write_text(PB_DIR "/press", "free");
+	if (give_back)
+		harvest_report();
 	oom_report();
 }
 
@@ -251,7 +255,7 @@ int main(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "c:l:n:g:b:f:o:h:GX")) != -1) {
+	while ((c = getopt(argc, argv, "c:l:n:g:b:f:o:h:GXR")) != -1) {
 		switch (c) {
 		case 'c': content = optarg; break;
 		case 'l': load = optarg; break;
@@ -263,12 +267,13 @@ int main(int argc, char **argv)
 		case 'h': hot_mb = strtoul(optarg, NULL, 10); break;
 		case 'G': mglru = true; break;
 		case 'X': protect = true; break;
+		case 'R': give_back = true; break;
 		default: optind = argc + 1;
 		}
 	}
 	if (argc != optind || !content_known(content) || !load_known(load) ||
 	    nr_bystanders > MAX_BYSTANDERS) {
-		fprintf(stderr, "usage: pressure [-c CONTENT] [-l LOAD] [-n COUNT] [-g GFP] [-b BYSTANDERS] [-f LEAVE_MB] [-o online_TYPE] [-h HOT_MB] [-G (MGLRU)] [-X (eater cannot be killed)]\n");
+		fprintf(stderr, "usage: pressure [-c CONTENT] [-l LOAD] [-n COUNT] [-g GFP] [-b BYSTANDERS] [-f LEAVE_MB] [-o online_TYPE] [-h HOT_MB] [-G (MGLRU)] [-X (eater cannot be killed)] [-R (wait for what was harvested)]\n");
 		return SCENE_ENV;
 	}
 	printf("scene begin content=%s load=%s count=%lu gfp=%s bystanders=%u leave_mb=%lu hot_mb=%lu mglru=%d protect=%d\n",

@@ -8,6 +8,7 @@
  *   pressure_load.c     who eats memory, and for what
  *   pressure_work.c     movable work, so much of it at a time
  *   pressure_oom.c      what the OOM report says
+ *   pressure_harvest.c  what becomes of harvested memory after the load
  */
 #ifndef _SCENE_PRESSURE_H
 #define _SCENE_PRESSURE_H
@@ -78,5 +79,8 @@ int work_thp(unsigned long i);
 
 /* pressure_oom.c */
 void oom_report(void);
+
+/* pressure_harvest.c */
+void harvest_report(void);
 
 #endif
