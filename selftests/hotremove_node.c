@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,49 @@ TEST_F_TIMEOUT(node, kswapd_still_serves_movable_requests, 600)
 	       b.scanned - a.scanned, b.stolen - a.stolen, a.cache, b.cache);
 	EXPECT_GT(b.stolen - a.stolen, 0);
 	EXPECT_LT(b.cache, a.cache);
+}
+
+#define TIERS	"/sys/devices/virtual/memory_tiering"
+
+/* Is the node in the list of a memory tier? Lists are as "0-1,3" */
+static bool in_a_tier(int nid)
+{
+	char text[256], *at;
+	bool found = false;
+	glob_t lists;
+	int from, to;
+	size_t i;
+
+	if (glob(TIERS "/memory_tier*/nodelist", 0, NULL, &lists))
+		return false;
+	for (i = 0; i < lists.gl_pathc && !found; i++) {
+		if (pb_read(lists.gl_pathv[i], text, sizeof(text)) < 0)
+			continue;
+		for (at = strtok(text, ","); at; at = strtok(NULL, ",")) {
+			if (sscanf(at, "%d-%d", &from, &to) < 2)
+				to = from = atoi(at);
+			found |= nid >= from && nid <= to;
+		}
+	}
+	globfree(&lists);
+	return found;
+}
+
+/* Tiers, and what is demoted to where, are about all memory: N_MEMORY */
+TEST_F(node, is_in_a_memory_tier_as_long_as_it_has_hotremove_memory)
+{
+	int i;
+
+	if (access(TIERS, F_OK))
+		SKIP(return, "need memory tiers (CONFIG_NUMA), have no " TIERS);
+	ASSERT_TRUE(in_a_tier(0));
+	ASSERT_FALSE(in_a_tier(self->nid));
+	for (i = 0; i < self->dimm.nr; i++)
+		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[i]);
+	EXPECT_TRUE(in_a_tier(self->nid));
+	for (i = 0; i < self->dimm.nr; i++)
+		ASSERT_EQ(0, pb_block_set(&self->dimm.block[i], "offline"));
+	EXPECT_FALSE(in_a_tier(self->nid));
 }
 
 TEST_HARNESS_MAIN
