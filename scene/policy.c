@@ -59,6 +59,16 @@ static long vmstat(const char *name)
 }
 
 /**
+ * oom_kills - how many tasks the OOM killer has killed
+ *
+ * Return: that number.
+ */
+long oom_kills(void)
+{
+	return vmstat("oom_kill");
+}
+
+/**
  * memory_report - where memory is now
  * @when: which moment that is
  */
@@ -197,20 +207,26 @@ static void bystanders_stop(void)
 	printf("scene bystanders nr=%d alive=%d\n", NR_BYSTANDERS, alive);
 }
 
-static void job(void)
+/* Return: false if it hangs for good: then there is no end of the load */
+static bool job(void)
 {
+	bool ended;
+
 	mkdir(RUN_DIR, 0700);
 	mkdir(DISK_DIR, 0755);
 	if (mount("/dev/vda", DISK_DIR, "ext4", MS_NOATIME, NULL))
 		scene_die(SCENE_ENV, "mount /dev/vda: %s", strerror(errno));
 	scene_step("policy: tar extracts %lu files", files);
-	tar_extract(DISK_DIR, files);
+	ended = tar_extract(DISK_DIR, files);
 	memory_report("done");
 	blocks_report("done");
 	bystanders_stop();
+	if (!ended)
+		return false;
 	if (umount(DISK_DIR))
 		scene_die(SCENE_FAILED, "umount: %s", strerror(errno));
 	memory_report("ended");
+	return true;
 }
 
 /* What was harvested comes back by itself, if at all */
@@ -304,10 +320,11 @@ int main(int argc, char **argv)
 	grow();
 	blocks_report("grown");
 	bystanders_start();
-	job();
-	give_back();
-	shrink();
-	audit();
+	if (job()) {
+		give_back();
+		shrink();
+		audit();
+	}
 	printf("scene end\n");
 	return SCENE_OK;
 }

@@ -7,10 +7,13 @@
 #ifndef _SCENE_POLICY_H
 #define _SCENE_POLICY_H
 
+#include <stdbool.h>
+
 /* policy.c */
+long oom_kills(void);
 void memory_report(const char *when);
 
 /* policy_tar.c */
-void tar_extract(const char *dir, unsigned long files);
+bool tar_extract(const char *dir, unsigned long files);
 
 #endif

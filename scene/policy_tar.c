@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@
 /* As names of files are in a source tree: too long to be in the dentry */
 #define NAME		"drivers-net-ethernet-mellanox-mlx5-core-en-accel-"
 #define PROGRESS_MS	20000
+#define STALL_MS	60000	/* not one more file: it hangs */
+#define DIE_MS		20000
 
 struct header {
 	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8];
@@ -100,7 +103,7 @@ static pid_t start(int in, int out, int other, unsigned long files, const char *
 	_exit(127);
 }
 
-/* Inodes in use, by the file system's own count */
+/* How many of the files are there, to a thousand */
 static unsigned long extracted(const char *dir, unsigned long files)
 {
 	char path[192];
@@ -119,16 +122,63 @@ static unsigned long extracted(const char *dir, unsigned long files)
 	return nr;
 }
 
+static unsigned long inodes(const char *dir)
+{
+	struct statvfs st;
+
+	return statvfs(dir, &st) ? 0 : st.f_files - st.f_ffree;
+}
+
+static void show_stack(pid_t pid)
+{
+	char path[64], text[4096], *line, *rest = text;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	if (read_text(path, text, sizeof(text)) < 0)
+		return;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			printf("# stack %s\n", line);
+}
+
+/* What comes after the first OOM kill may take for ever, and so may a hang */
+static const char *watch(pid_t tar, const char *dir, int *status)
+{
+	double told = now_ms(), moved = told;
+	unsigned long nr = 0, now;
+
+	while (waitpid(tar, status, WNOHANG) != tar) {
+		if (oom_kills())
+			return "kill";
+		now = inodes(dir);
+		if (now != nr)
+			moved = now_ms();
+		else if (now_ms() > moved + STALL_MS)
+			return "hang";
+		nr = now;
+		if (now_ms() > told + PROGRESS_MS) {
+			told = now_ms();
+			memory_report("job");
+		}
+		nap_ms(200);
+	}
+	return "exit";
+}
+
 /**
- * tar_extract - extract an archive of small files, and tell what came of it
+ * tar_extract - extract an archive of small files, up to the first OOM kill
  * @dir: where to
  * @files: how many
+ *
+ * Return: false if the job hangs and cannot even be killed.
  */
-void tar_extract(const char *dir, unsigned long files)
+bool tar_extract(const char *dir, unsigned long files)
 {
-	double begin = now_ms(), told = begin;
-	int fd[2], status, maker_status = 0;
+	double begin = now_ms(), end;
+	int fd[2], status = 0;
 	pid_t maker, tar;
+	const char *how;
+	bool dead;
 
 	if (pipe(fd))
 		scene_die(SCENE_ENV, "pipe: %s", strerror(errno));
@@ -136,18 +186,20 @@ void tar_extract(const char *dir, unsigned long files)
 	tar = start(fd[0], -1, fd[1], files, dir);
 	close(fd[0]);
 	close(fd[1]);
-	while (waitpid(tar, &status, WNOHANG) != tar) {
-		if (now_ms() > told + PROGRESS_MS) {
-			told = now_ms();
-			memory_report("job");
-		}
-		nap_ms(200);
+	how = watch(tar, dir, &status);
+	dead = !strcmp(how, "exit");
+	if (!dead) {
+		memory_report("stopped");
+		show_stack(tar);
+		kill(tar, SIGKILL);
 	}
+	for (end = now_ms() + DIE_MS; !dead && now_ms() < end; nap_ms(100))
+		dead = waitpid(tar, &status, WNOHANG) == tar;
 	kill(maker, SIGKILL);
-	waitpid(maker, &maker_status, 0);
-	printf("scene job tar=%d tar_signal=%d archive_signal=%d files=%lu wanted=%lu ms=%.0f\n",
-	       WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-	       WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-	       WIFSIGNALED(maker_status) ? WTERMSIG(maker_status) : 0,
-	       extracted(dir, files), files, now_ms() - begin);
+	waitpid(maker, NULL, 0);
+	printf("scene job tar=%d end=%s dead=%d files=%lu wanted=%lu ms=%.0f\n",
+	       WIFEXITED(status) ? WEXITSTATUS(status) : -1, how, dead,
+	       dead ? extracted(dir, files) : 0, files, now_ms() - begin);
+	fflush(stdout);
+	return dead;
 }
