@@ -22,7 +22,7 @@
 #include "scene.h"
 #include "jobs.h"
 
-#define TELL_MS		60000
+#define TELL_MS		60000	/* or rarer: not more than eight times */
 #define REPLACE_EACH	4	/* tries to offline for one DIMM replaced */
 #define SETUP_MS	600000	/* all data of the loads written */
 #define FILL_PCT	80	/* of a block, before it is tried */
@@ -156,6 +156,7 @@ static void work(void)
 	uint64_t before[NR_EVENTS];
 	double begin, told, now;
 	unsigned int tries = 0;
+	double tell = seconds * 1e3 / 8 > TELL_MS ? seconds * 1e3 / 8 : TELL_MS;
 	size_t e;
 
 	for (e = 0; e < NR_EVENTS; e++)
@@ -168,7 +169,7 @@ static void work(void)
 		blocks_try(tries % nr_dimms, "jobs");
 		if (++tries % REPLACE_EACH == 0)
 			blocks_replace(tries / REPLACE_EACH % nr_dimms);
-		if (now > told + TELL_MS) {
+		if (now > told + tell) {
 			scene_step("%.0f of %u s, %u tries to offline",
 				   (now - begin) / 1000, seconds, tries);
 			told = now;
