@@ -121,7 +121,7 @@ static long each_allocation(FIXTURE_DATA(mirror) *self, long from, long to, long
 	*faults = 0;
 	if (pf_arm("size_kb_store", 0))
 		return -1;
-	for (n = 1; ; n += 1 + n / 8) {
+	for (n = 1; ; n += 1 + n / 3) {
 		if (pf_nth(n))
 			return -1;
 		ret = resize(self->nid, to);
@@ -163,7 +163,7 @@ TEST_F_TIMEOUT(mirror, grows_or_does_not_when_pages_cannot_be_moved, 1800)
 {
 	long small = self->max_kb % self->unit_kb, faults = 0, done = 0, refused = 0;
 	size_t len = (size_t)self->max_kb * 1024 / 4;
-	int tries = 20, i, ret;
+	int tries = 10, i, ret;
 	char *data;
 
 	for (i = 0; i < tries; i++) {
