@@ -478,7 +478,7 @@ int pb_hotadd(struct pb_dimm *dimm, const char *tag, unsigned int mb, int nid)
 int pb_hotdel(struct pb_dimm *dimm)
 {
 	double end;
-	char reply[128], buf[32];
+	char reply[128], path[64];
 	int i, ret, left;
 
 	if (!dimm->id[0])
@@ -498,9 +498,17 @@ int pb_hotdel(struct pb_dimm *dimm)
 	}
 	end = pb_now() + 20.0 * pb_timeout_mul();
 	do {
-		for (i = left = 0; i < dimm->nr; i++)
-			left += !pb_block_get(&dimm->block[i], "state", buf,
-					      sizeof(buf));
+		/*
+		 * Not by reading: try_remove_memory() removes the files below
+		 * mem_hotplug_lock, which a writer of "state" takes while it
+		 * holds the file. device_hotplug_lock keeps the two apart, but
+		 * lockdep, which looks at this when a file is open, cannot know.
+		 */
+		for (i = left = 0; i < dimm->nr; i++) {
+			snprintf(path, sizeof(path), PB_SYS_MEMORY "/memory%u",
+				 dimm->block[i].id);
+			left += !access(path, F_OK);
+		}
 		if (!left) {
 			dimm->id[0] = '\0';
 			return 0;
