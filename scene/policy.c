@@ -229,6 +229,25 @@ static bool job(void)
 	return true;
 }
 
+/* What is in the way: a conversion by hand is refused as well, but it says why */
+static void name_offenders(void)
+{
+	unsigned long ids[MAX_IDS];
+	int nr = blocks_present(ids, MAX_IDS), i;
+	char path[96], text[64];
+
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), SYSMEM "/memory%lu/online_type", ids[i]);
+		if (!hot_added(ids[i]) || read_text(path, text, sizeof(text)) < 0 ||
+		    !strcmp(text, "online_hotremove"))
+			continue;
+		kmsg_mark();
+		write_text(path, "online_hotremove");
+		kmsg_explain(ids[i], 0);
+		block_contents(ids[i]);
+	}
+}
+
 /* What was harvested comes back by itself, if at all */
 static void give_back(void)
 {
@@ -241,6 +260,8 @@ static void give_back(void)
 	       vmstat("hotremove_harvest"), vmstat("hotremove_return"),
 	       now_ms() - begin);
 	blocks_report("returned");
+	if (vmstat("hotremove_return") < vmstat("hotremove_harvest"))
+		name_offenders();
 }
 
 /* The kernel may try for ever, or give up: one minute is enough for either */
