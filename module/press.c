@@ -10,8 +10,8 @@
  * one instruction, as long as the CPU does not idle. What other tasks did in
  * between is in it; "worst_cpu" is the CPU time of this task alone.
  *
- * "before" is what came before the first OOM kill (see kills.c), "harvest" what
- * ended after pageblocks had been harvested in the meantime.
+ * "before" is what came before the first OOM kill (see kills.c), "harvest" of these
+ * what ended after pageblocks had been harvested in the meantime.
  */
 #include <linux/bitops.h>
 #include <linux/delay.h>
@@ -162,10 +162,11 @@ static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 		return NULL;
 	}
 	pb_press_account(&pb_all, ticks, cpu);
-	if (pb_harvested() != harvested)
-		pb_press_account(&pb_harvest, ticks, cpu);
-	if (!pb_kills_count())
+	if (!pb_kills_count()) {
 		pb_press_account(&pb_before, ticks, cpu);
+		if (pb_harvested() != harvested)
+			pb_press_account(&pb_harvest, ticks, cpu);
+	}
 	return page;
 }
 

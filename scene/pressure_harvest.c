@@ -68,7 +68,6 @@ static bool removable(unsigned long id)
 	double ms;
 	int err;
 
-	kmsg_mark();
 	err = block_set(id, "offline", OFFLINE_S, &ms);
 	printf("scene offline block=%lu error=%s ms=%.0f\n", id,
 	       err ? strerrorname_np(err) : "0", ms);
@@ -78,6 +77,17 @@ static bool removable(unsigned long id)
 	if (err)
 		scene_die(SCENE_FAILED, "memory%lu online again: %s", id, strerror(err));
 	return true;
+}
+
+/* A conversion by hand is refused as well, but it says why */
+static void name_offender(unsigned long id)
+{
+	char path[96];
+	int err;
+
+	snprintf(path, sizeof(path), TYPE_FILE, id);
+	err = write_text(path, "online_hotremove");
+	printf("scene convert block=%lu error=%s\n", id, err ? strerrorname_np(err) : "0");
 }
 
 /** harvest_report - wait for the blocks that were harvested; a line for each miss */
@@ -91,7 +101,10 @@ void harvest_report(void)
 		nap_ms(POLL_MS);
 	ms = now_ms() - begin;
 	for (i = 0; i < nr; i++) {
-		if (is_hotremove(ids[i]) && removable(ids[i])) {
+		kmsg_mark();
+		if (!is_hotremove(ids[i]))
+			name_offender(ids[i]);
+		else if (removable(ids[i])) {
 			ok++;
 			continue;
 		}
