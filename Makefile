@@ -34,7 +34,7 @@ help:
 	@echo '  FULL=1           run: 20 tries per block instead of 5'
 	@echo '  BASE=0           run: without the two variants on the unpatched kernel'
 	@echo '  SCENE=NAME       run: a scene of memory pressure instead (scripts/pressure.conf)'
-	@echo '                   or jobs (scripts/jobs), mirror (scripts/mirror)'
+	@echo '                   or jobs, mirror, policy, virtio (scripts/NAME)'
 	@echo '  KIND=... MB=N    ... movable-only memory: base-cma base-movable hotremove cma; size'
 	@echo '  ACCEL=kvm|tcg    override the choice of accelerator'
 	@echo '  JOBS=N V=1       parallel jobs; show what the tools print'
