@@ -229,7 +229,8 @@ static int held_in_group(long nr, const char *kind, int nid)
 
 	pid = fork();
 	if (!pid) {
-		if (pb_write(GROUP "/cgroup.procs", "0"))
+		/* Where a page more is an OOM kill, none may be copied on write */
+		if (mlockall(MCL_CURRENT) || pb_write(GROUP "/cgroup.procs", "0"))
 			_exit(255);
 		_exit(-pb_debug("mirror", "0 %ld %s node=%d", nr, kind, nid));
 	}
