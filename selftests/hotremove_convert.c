@@ -237,48 +237,32 @@ FIXTURE_TEARDOWN_PARENT(harvest)
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 }
 
-static long usable_free(void)
-{
-	pb_fold_counters();
-	return pb_vmstat("nr_free_pages") - pb_vmstat("nr_free_cma") -
-	       pb_vmstat("nr_free_hotremove");
-}
-
-static int blocks_of_kind(const struct pb_dimm *dimm, const char *kind)
-{
-	int i, nr = 0;
-
-	for (i = 0; i < dimm->nr; i++)
-		nr += pb_block_is(&dimm->block[i], "online_type", kind);
-	return nr;
-}
-
 TEST_F_TIMEOUT(harvest, takes_one_block_after_the_other_and_gives_them_back, HARVEST_S)
 {
-	long want = usable_free() + pb_block_pages() / 2;
+	long want = pb_usable_free() + pb_block_pages() / 2;
 	double end;
 
 	ASSERT_EQ(0, pb_write(HARVEST, variant->mode));
-	ASSERT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
+	ASSERT_EQ(3, pb_blocks_of_kind(&self->dimm, "online_hotremove"));
 
 	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", want));
 	EXPECT_TRUE(pb_press_ended("count"));
 	EXPECT_EQ(self->kills, pb_vmstat("oom_kill"));
 	/* One and a half blocks are more than enough, marks included */
-	EXPECT_GE(blocks_of_kind(&self->dimm, "online_hotremove"), 1);
-	EXPECT_LE(blocks_of_kind(&self->dimm, "online_hotremove"), 2);
+	EXPECT_GE(pb_blocks_of_kind(&self->dimm, "online_hotremove"), 1);
+	EXPECT_LE(pb_blocks_of_kind(&self->dimm, "online_hotremove"), 2);
 
 	EXPECT_EQ(0, pb_debug("press", "free"));
 	end = pb_now() + GIVE_BACK_S;
-	while (blocks_of_kind(&self->dimm, "online_hotremove") < 3 &&
+	while (pb_blocks_of_kind(&self->dimm, "online_hotremove") < 3 &&
 	       pb_now() < end)
 		pb_msleep(500);
-	EXPECT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
+	EXPECT_EQ(3, pb_blocks_of_kind(&self->dimm, "online_hotremove"));
 }
 
 TEST_F_TIMEOUT(harvest, leaves_strict_blocks_alone, HARVEST_S)
 {
-	long want = usable_free() + pb_block_pages() / 2;
+	long want = pb_usable_free() + pb_block_pages() / 2;
 	char path[128];
 	int i;
 
@@ -291,7 +275,7 @@ TEST_F_TIMEOUT(harvest, leaves_strict_blocks_alone, HARVEST_S)
 	}
 	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", want));
 	EXPECT_TRUE(pb_press_ended("failed"));
-	EXPECT_EQ(3, blocks_of_kind(&self->dimm, "online_hotremove"));
+	EXPECT_EQ(3, pb_blocks_of_kind(&self->dimm, "online_hotremove"));
 	EXPECT_EQ(0, pb_debug("press", "free"));
 }
 

@@ -61,17 +61,6 @@ static long swap_total(void)
 	return pb_meminfo("SwapTotal");
 }
 
-/* Pages that an unmovable request could have, as the kernel counts them */
-static long usable_free(void)
-{
-	long hotremove;
-
-	pb_fold_counters();
-	hotremove = pb_vmstat("nr_free_hotremove");
-	return pb_vmstat("nr_free_pages") - pb_vmstat("nr_free_cma") -
-	       (hotremove > 0 ? hotremove : 0);
-}
-
 static uint64_t word(size_t page)
 {
 	return (page + 1) * 0x9e3779b97f4a7c15ULL;
@@ -127,9 +116,9 @@ FIXTURE_SETUP(evacuate)
 		SKIP(return, "need the debug module's press, have none");
 	if (swap_total())
 		SKIP(return, "need no swap, have %ld kB", swap_total());
-	if (usable_free() * getpagesize() < (long)(DATA_BYTES + GAIN_BYTES))
+	if (pb_usable_free() * getpagesize() < (long)(DATA_BYTES + GAIN_BYTES))
 		SKIP(return, "need %lu MB free, have %ld pages",
-		     (DATA_BYTES + GAIN_BYTES) >> 20, usable_free());
+		     (DATA_BYTES + GAIN_BYTES) >> 20, pb_usable_free());
 
 	/* The data is there first, so it lies in ordinary memory */
 	self->data = mmap(NULL, DATA_BYTES, PROT_READ | PROT_WRITE,
@@ -169,7 +158,7 @@ TEST_F_TIMEOUT(evacuate, an_unmovable_load_gets_what_can_be_moved, 300)
 	long want, moved, kills, stolen;
 
 	ASSERT_READY(self);
-	want = usable_free() + GAIN_BYTES / getpagesize();
+	want = pb_usable_free() + GAIN_BYTES / getpagesize();
 	moved = pb_vmstat("evacuate_pages");
 	kills = pb_vmstat("oom_kill");
 	stolen = pb_vmstat("pgsteal_anon");

@@ -449,22 +449,6 @@ FIXTURE_TEARDOWN_PARENT(usable)
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 }
 
-static long usable_free(void)
-{
-	pb_fold_counters();
-	return pb_vmstat("nr_free_pages") - pb_vmstat("nr_free_cma") -
-	       pb_vmstat("nr_free_hotremove");
-}
-
-static int blocks_of_kind(const struct pb_dimm *dimm, const char *kind)
-{
-	int i, nr = 0;
-
-	for (i = 0; i < dimm->nr; i++)
-		nr += pb_block_is(&dimm->block[i], "online_type", kind);
-	return nr;
-}
-
 /* Shared memory of node 0 that was there before the blocks: ordinary memory */
 TEST_F_TIMEOUT(usable, is_what_can_be_moved_though_targets_are_refused, 1800)
 {
@@ -485,7 +469,7 @@ TEST_F_TIMEOUT(usable, is_what_can_be_moved_though_targets_are_refused, 1800)
 	moved = pb_vmstat("evacuate_pages");
 
 	ASSERT_EQ(0, pf_arm("evacuate_alloc", 10));
-	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", usable_free() + gain));
+	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail", pb_usable_free() + gain));
 	faults = pf_disarm();
 	EXPECT_TRUE(pb_press_ended("count"));
 	moved = pb_vmstat("evacuate_pages") - moved;
@@ -496,7 +480,7 @@ TEST_F_TIMEOUT(usable, is_what_can_be_moved_though_targets_are_refused, 1800)
 	EXPECT_EQ(self->kills, pb_vmstat("oom_kill"));
 	EXPECT_EQ(0, pb_debug("press", "free"));
 	EXPECT_EQ(0, wrong(data, nr));
-	EXPECT_EQ(2, blocks_of_kind(&self->dimm, HOTREMOVE));
+	EXPECT_EQ(2, pb_blocks_of_kind(&self->dimm, HOTREMOVE));
 	for (i = 0; i < self->dimm.nr; i++)
 		EXPECT_TRUE(is_whole(&self->dimm.block[i], HOTREMOVE));
 	munmap(data, nr * getpagesize());
@@ -505,7 +489,7 @@ TEST_F_TIMEOUT(usable, is_what_can_be_moved_though_targets_are_refused, 1800)
 /* It is there for requests that fail without it, and those of kswapd */
 TEST_F_TIMEOUT(usable, harvest_and_giving_back_allocate_nothing, 1800)
 {
-	long want = usable_free() + pb_block_pages() / 2;
+	long want = pb_usable_free() + pb_block_pages() / 2;
 	long taken = pb_vmstat("hotremove_harvest");
 	long given = pb_vmstat("hotremove_return");
 	double end;
@@ -516,15 +500,15 @@ TEST_F_TIMEOUT(usable, harvest_and_giving_back_allocate_nothing, 1800)
 	EXPECT_EQ(0, pf_disarm());
 	EXPECT_TRUE(pb_press_ended("count"));
 	EXPECT_GT(pb_vmstat("hotremove_harvest"), taken);
-	EXPECT_LT(blocks_of_kind(&self->dimm, HOTREMOVE), 2);
+	EXPECT_LT(pb_blocks_of_kind(&self->dimm, HOTREMOVE), 2);
 	EXPECT_EQ(self->kills, pb_vmstat("oom_kill"));
 
 	ASSERT_EQ(0, pf_arm("give_back_fn", 100));
 	EXPECT_EQ(0, pb_debug("press", "free"));
 	end = pb_now() + GIVE_BACK_S;
-	while (blocks_of_kind(&self->dimm, HOTREMOVE) < 2 && pb_now() < end)
+	while (pb_blocks_of_kind(&self->dimm, HOTREMOVE) < 2 && pb_now() < end)
 		pb_msleep(500);
-	EXPECT_EQ(2, blocks_of_kind(&self->dimm, HOTREMOVE));
+	EXPECT_EQ(2, pb_blocks_of_kind(&self->dimm, HOTREMOVE));
 	EXPECT_EQ(0, pf_disarm());
 	EXPECT_GT(pb_vmstat("hotremove_return"), given);
 }

@@ -1423,3 +1423,24 @@ long pb_task_switches(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	return pb_file_value(path, "voluntary_ctxt_switches");
 }
+
+/* Pages that an unmovable request could have, as the kernel counts them */
+long pb_usable_free(void)
+{
+	long hotremove;
+
+	pb_fold_counters();
+	hotremove = pb_vmstat("nr_free_hotremove");
+	return pb_vmstat("nr_free_pages") - pb_vmstat("nr_free_cma") -
+	       (hotremove > 0 ? hotremove : 0);
+}
+
+/* How many blocks of a DIMM are online as @kind */
+int pb_blocks_of_kind(const struct pb_dimm *dimm, const char *kind)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < dimm->nr; i++)
+		nr += pb_block_is(&dimm->block[i], "online_type", kind);
+	return nr;
+}

@@ -109,6 +109,7 @@ int pb_block_get(const struct pb_block *block, const char *file, char *buf,
 int pb_block_set(const struct pb_block *block, const char *state);
 bool pb_block_is(const struct pb_block *block, const char *file,
 		 const char *want);
+int pb_blocks_of_kind(const struct pb_dimm *dimm, const char *kind);
 bool pb_block_has(const struct pb_block *block, unsigned long pfn);
 int pb_target_node(void);
 int pb_node_has_memory(int nid);
@@ -143,6 +144,7 @@ long pb_numastat(int nid, const char *name);
 long pb_meminfo(const char *name);
 long pb_zoneinfo(int nid, const char *zone, const char *name);
 void pb_fold_counters(void);
+long pb_usable_free(void);
 
 /* Pages */
 unsigned long pb_huge_bytes(void);
