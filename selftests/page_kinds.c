@@ -19,6 +19,7 @@
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define MAX_TRIES	100
+#define MAX_LOOKS	10
 /* A round of use that takes longer has been stopped by something */
 #define ROUND_S		(12.0 * pb_timeout_mul())
 
@@ -275,12 +276,20 @@ void pk_end_try(struct pk *pk)
 	memset(pk->num, 0, sizeof(pk->num));
 }
 
-/* The pages are made: are they there? */
+/*
+ * The pages are made: are they there? One that the kernel is just moving within
+ * the block has no address for a moment, so what is missing is looked for again.
+ */
 static int prove(struct pk *pk, const struct pk_ops *ops)
 {
-	long inside = ops->inside ? ops->inside(pk) : pk_inside(pk);
-	long want = ops->never_there ? 0 : (long)pk->pages;
+	long want = ops->never_there ? 0 : (long)pk->pages, inside;
+	int looks = 0;
 
+	do {
+		if (looks)
+			pb_msleep(20);
+		inside = ops->inside ? ops->inside(pk) : pk_inside(pk);
+	} while (inside >= 0 && inside < want && looks++ < MAX_LOOKS);
 	if (inside < 0)
 		return pk_fail(pk, inside, "where the pages are");
 	if (inside != want)
