@@ -11,7 +11,8 @@
  *  4. The reserve is handed to the page allocator and taken back.
  *
  * The audit looks all the time; where memory is, the debug module tells by
- * address.
+ * address. A machine without a reserve plays what it can for comparison (-p): the
+ * marks, and how much the first eater gets.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,6 +33,7 @@
 #define KPF_PGTABLE	(1ULL << 26)
 #define RESERVE_BLOCKS	8192
 #define HELD_PAGES	4096
+#define EATEN_AT_ONCE	(64UL << 10)
 
 static unsigned long blocks[RESERVE_BLOCKS];
 static int nr_blocks;
@@ -128,21 +130,25 @@ static void be_first_to_die(void)
 	write_text("/proc/self/oom_score_adj", "1000");
 }
 
-/* Takes memory until it is killed */
-static pid_t eat_memory(void)
+/* Takes memory until it is killed, and says in *@eaten how much, in kB */
+static pid_t eat_memory(volatile long *eaten)
 {
+	const size_t most = 64UL << 30;
 	pid_t pid = fork();
-	char *page;
+	char *area;
 
 	if (pid)
 		return pid;
 	be_first_to_die();
-	for (;;) {
-		page = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		if (page == MAP_FAILED)
-			pause();
+	area = mmap(NULL, most, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED || madvise(area, most, MADV_NOHUGEPAGE))
+		_exit(1);
+	for (size_t at = 0; at < most; at += EATEN_AT_ONCE) {
+		memset(area + at, 1, EATEN_AT_ONCE);
+		*eaten += EATEN_AT_ONCE >> 10;
 	}
+	_exit(1);
 }
 
 /* Takes page tables: one for each 2 MB that has a page of zeroes in it */
@@ -183,29 +189,43 @@ static void ask(const char *what, bool may_fail)
 	printf("scene ask what=\"%s\" rc=%d\n", what, ret);
 }
 
-static void until_oom(void)
+static void until_oom(bool reserve)
 {
 	long kills = vmstat("oom_kill "), lowest = vmstat("nr_free_pages ");
+	volatile long *eaten = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char what[64];
-	pid_t eater = eat_memory();
 	long served = 0;
+	siginfo_t end = { 0 };
+	pid_t eater;
 	int status;
 
+	if (eaten == MAP_FAILED)
+		scene_die(SCENE_ENV, "mmap: %s", strerror(errno));
+	eater = eat_memory(eaten);
 	snprintf(what, sizeof(what), "0 %d strict", HELD_PAGES / 64);
 	while (vmstat("oom_kill ") == kills) {
+		if (!waitid(P_PID, eater, &end, WEXITED | WNOHANG | WNOWAIT) &&
+		    end.si_pid && end.si_code != CLD_KILLED)
+			scene_die(SCENE_FAILED, "the eater ended by itself");
 		/* A few at a time all the way down, whatever is left elsewhere */
-		if (served < HELD_PAGES && !write_text(MIRROR, what))
+		if (reserve && served < HELD_PAGES && !write_text(MIRROR, what))
 			served += HELD_PAGES / 64;
 		if (vmstat("nr_free_pages ") < lowest)
 			lowest = vmstat("nr_free_pages ");
 		nap_ms(20);
 	}
-	printf("scene oom lowest_free=%ld served=%ld\n", lowest, served);
-	report("oom");
-	held("oom");
+	printf("scene oom lowest_free=%ld served=%ld eaten_kb=%ld\n", lowest,
+	       served, *eaten);
+	if (reserve) {
+		report("oom");
+		held("oom");
+	}
 	kill(eater, SIGKILL);
 	waitpid(eater, &status, 0);
-	ask("free", false);
+	munmap((void *)eaten, getpagesize());
+	if (reserve)
+		ask("free", false);
 }
 
 static void until_empty(void)
@@ -280,8 +300,9 @@ int main(int argc, char **argv)
 	printf("scene begin\n");
 	marks();
 	if (argc > 1) {
-		if (strcmp(argv[1], "-m"))
-			scene_die(SCENE_ENV, "unknown option '%s', known: -m (marks only)", argv[1]);
+		if (strcmp(argv[1], "-p"))
+			scene_die(SCENE_ENV, "unknown option '%s', known: -p (what needs no reserve)", argv[1]);
+		until_oom(false);
 		printf("scene end\n");
 		return SCENE_OK;
 	}
@@ -292,7 +313,7 @@ int main(int argc, char **argv)
 	audit_start(50);
 	report("start");
 	scene_step("until the OOM killer comes");
-	until_oom();
+	until_oom(true);
 	scene_step("until the reserve is empty");
 	until_empty();
 	/* What RCU and workqueues still had to free */
