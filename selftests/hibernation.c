@@ -65,12 +65,8 @@ static long logged(int fd, const char *what)
 {
 	char record[1024], *at;
 	long value = -ENOENT;
-	ssize_t len;
 
-	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
-		if (len <= 0)
-			continue;
-		record[len] = '\0';
+	while (pb_kmsg_next(fd, record, sizeof(record))) {
 		at = strstr(record, what);
 		if (at)
 			value = atol(at + strlen(what));

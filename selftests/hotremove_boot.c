@@ -42,22 +42,14 @@ static bool log_says(const char *what, const char *and)
 {
 	char line[1024];
 	bool found = false;
-	ssize_t len;
 	int fd;
 
 	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		return false;
-	while (!found) {
-		len = read(fd, line, sizeof(line) - 1);
-		if (len < 0 && errno == EPIPE)
-			continue;
-		if (len <= 0)
-			break;
-		line[len] = '\0';
+	while (!found && pb_kmsg_next(fd, line, sizeof(line)))
 		found = strstr(line, "hotremove: ") && strstr(line, what) &&
 			strstr(line, and);
-	}
 	close(fd);
 	return found;
 }

@@ -254,17 +254,10 @@ static pid_t eat_all(void)
 static bool log_has(int fd, const char *text, const char *first, int *nr,
 		    char *line, size_t len)
 {
-	ssize_t got;
 	char *pos;
 
 	*nr = 0;
-	for (;;) {
-		got = read(fd, line, len - 1);
-		if (got < 0 && errno == EPIPE)
-			continue;
-		if (got <= 0)
-			return false;
-		line[got] = '\0';
+	while (pb_kmsg_next(fd, line, len)) {
 		if (*nr || (first && strstr(line, first))) {
 			/* What follows a line feed was printed by the same call */
 			for (pos = strchr(line, ';'); pos; pos = strstr(pos + 1, "\\x0a"))
@@ -273,6 +266,7 @@ static bool log_has(int fd, const char *text, const char *first, int *nr,
 		if (strstr(line, text))
 			return true;
 	}
+	return false;
 }
 
 TEST_F(usable, an_oom_report_says_what_was_usable)

@@ -103,6 +103,22 @@ static const struct pk_ops file_dirty = {
 
 PK_TEST(ext4_written_dirty, file_dirty)
 
+/* Maps the whole file, and touches each page of it */
+static int map_file(struct pk *pk, int flags)
+{
+	size_t i;
+
+	pk->mem = mmap(NULL, PK_PAGES * getpagesize(), PROT_READ | PROT_WRITE,
+		       flags, pk->fd[0], 0);
+	if (pk->mem == MAP_FAILED) {
+		pk->mem = NULL;
+		return pk_fail(pk, -errno, "mmap");
+	}
+	for (i = 0; i < PK_PAGES; i++)
+		(void)((volatile char *)pk->mem)[i * getpagesize()];
+	return 0;
+}
+
 /*
  * Dirty and left alone, mapped so that it can be seen: migration must not
  * write it out, and must not lose a dirty tag.
@@ -125,12 +141,9 @@ static int make_tags(struct pk *pk)
 	memcpy((struct pb_saved *)pk->priv + 1, &wakeup, sizeof(wakeup));
 	pb_write(expire.path, "360000");
 	pb_write(wakeup.path, "0");
-	pk->mem = mmap(NULL, PK_PAGES * getpagesize(), PROT_READ | PROT_WRITE,
-		       MAP_SHARED, pk->fd[0], 0);
-	if (pk->mem == MAP_FAILED) {
-		pk->mem = NULL;
-		return pk_fail(pk, -errno, "mmap");
-	}
+	ret = map_file(pk, MAP_SHARED);
+	if (ret)
+		return ret;
 	pb_prefer_node(pk->nid);
 	ret = pk_use(pk);
 	pb_prefer_node(-1);
@@ -289,20 +302,7 @@ PK_TEST(ext4_under_writeback, file_writeback)
 /* Mapped */
 static int make_map_shared(struct pk *pk)
 {
-	int ret = make_dirty(pk);
-	size_t i;
-
-	if (ret)
-		return ret;
-	pk->mem = mmap(NULL, PK_PAGES * getpagesize(), PROT_READ | PROT_WRITE,
-		       MAP_SHARED, pk->fd[0], 0);
-	if (pk->mem == MAP_FAILED) {
-		pk->mem = NULL;
-		return pk_fail(pk, -errno, "mmap");
-	}
-	for (i = 0; i < PK_PAGES; i++)
-		(void)((volatile char *)pk->mem)[i * getpagesize()];
-	return 0;
+	return make_dirty(pk) ?: map_file(pk, MAP_SHARED);
 }
 
 static const struct pk_ops map_shared = {
@@ -316,19 +316,10 @@ PK_TEST(ext4_mapped_shared, map_shared)
 static int make_map_private(struct pk *pk)
 {
 	const size_t len = PK_PAGES * getpagesize();
-	int ret = make_clean(pk);
-	size_t i;
+	int ret = make_clean(pk) ?: map_file(pk, MAP_PRIVATE);
 
 	if (ret)
 		return ret;
-	pk->mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE,
-		       pk->fd[0], 0);
-	if (pk->mem == MAP_FAILED) {
-		pk->mem = NULL;
-		return pk_fail(pk, -errno, "mmap");
-	}
-	for (i = 0; i < PK_PAGES; i++)
-		(void)((volatile char *)pk->mem)[i * getpagesize()];
 	pk_bind(pk->mem, len, pk->nid);
 	ret = pk_use(pk);
 	pk_bind(pk->mem, len, -1);
@@ -377,20 +368,7 @@ PK_TEST(tmpfs_read_and_written, tmpfs)
 
 static int make_tmpfs_map(struct pk *pk)
 {
-	int ret = make_tmpfs(pk);
-	size_t i;
-
-	if (ret)
-		return ret;
-	pk->mem = mmap(NULL, PK_PAGES * getpagesize(), PROT_READ | PROT_WRITE,
-		       MAP_SHARED, pk->fd[0], 0);
-	if (pk->mem == MAP_FAILED) {
-		pk->mem = NULL;
-		return pk_fail(pk, -errno, "mmap");
-	}
-	for (i = 0; i < PK_PAGES; i++)
-		(void)((volatile char *)pk->mem)[i * getpagesize()];
-	return 0;
+	return make_tmpfs(pk) ?: map_file(pk, MAP_SHARED);
 }
 
 static int check_tmpfs_map(struct pk *pk)

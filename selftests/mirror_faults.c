@@ -29,25 +29,6 @@ FIXTURE(mirror) {
 	long total_kb;	/* MemTotal with all of it in the reserve */
 };
 
-static long node_file(int nid, const char *file)
-{
-	char path[96], buf[32];
-	int ret;
-
-	snprintf(path, sizeof(path), SYS "/node%d/%s", nid, file);
-	ret = pb_read(path, buf, sizeof(buf));
-	return ret < 0 ? ret : atol(buf);
-}
-
-static int resize(int nid, long kb)
-{
-	char path[96], text[32];
-
-	snprintf(path, sizeof(path), SYS "/node%d/size_kb", nid);
-	snprintf(text, sizeof(text), "%ld", kb);
-	return pb_write(path, text);
-}
-
 /* What a walk over the pages of the node finds, not a counter: @key of the module */
 static long walk(int nid, const char *key)
 {
@@ -75,14 +56,14 @@ FIXTURE_SETUP(mirror)
 	if (!pb_debug_has("mirror"))
 		SKIP(return, "need the debug module, have none");
 	for (nid = 0; nid < MAX_NODES; nid++) {
-		if (node_file(nid, "max_kb") > self->max_kb) {
-			self->max_kb = node_file(nid, "max_kb");
+		if (pb_mirror_kb(nid, "max_kb") > self->max_kb) {
+			self->max_kb = pb_mirror_kb(nid, "max_kb");
 			self->nid = nid;
 		}
 	}
 	ASSERT_GE(self->nid, 0);
 	ASSERT_EQ(0, pb_debug("mirror", "free"));
-	ASSERT_EQ(self->max_kb, node_file(self->nid, "size_kb"));
+	ASSERT_EQ(self->max_kb, pb_mirror_kb(self->nid, "size_kb"));
 	self->unit_kb = getpagesize() / 1024 << pb_max_order();
 	self->total_kb = pb_meminfo("MemTotal");
 }
@@ -93,7 +74,7 @@ FIXTURE_TEARDOWN_PARENT(mirror)
 		return;
 	pf_disarm();
 	EXPECT_EQ(0, pb_debug("mirror", "free"));
-	EXPECT_EQ(0, resize(self->nid, self->max_kb));
+	EXPECT_EQ(0, pb_mirror_resize(self->nid, self->max_kb));
 }
 
 /* All that knows the size says @kb */
@@ -101,11 +82,11 @@ static bool size_is(int nid, long kb, long max_kb, long total_kb)
 {
 	long pages = kb * 1024 / getpagesize();
 
-	if (node_file(nid, "size_kb") == kb && walk(nid, "pages") == (kb ? pages : -ENOENT) &&
+	if (pb_mirror_kb(nid, "size_kb") == kb && walk(nid, "pages") == (kb ? pages : -ENOENT) &&
 	    pb_meminfo("MemTotal") == total_kb + max_kb - kb)
 		return true;
 	printf("# want %ld kB: size_kb %ld, %ld pages by a walk, MemTotal %ld with %ld\n",
-	       kb, node_file(nid, "size_kb"), walk(nid, "pages"),
+	       kb, pb_mirror_kb(nid, "size_kb"), walk(nid, "pages"),
 	       pb_meminfo("MemTotal"), total_kb);
 	return false;
 }
@@ -124,13 +105,13 @@ static long each_allocation(FIXTURE_DATA(mirror) *self, long from, long to, long
 	for (n = 1; ; n += 1 + n / 3) {
 		if (pf_nth(n))
 			return -1;
-		ret = resize(self->nid, to);
+		ret = pb_mirror_resize(self->nid, to);
 		hit = pf_nth_hit();
 		if (!size_is(self->nid, ret ? from : to, self->max_kb, self->total_kb))
 			return -1;
 		refused += !!ret;
 		/* Without faults it is done, and undone */
-		if (resize(self->nid, to) || resize(self->nid, from))
+		if (pb_mirror_resize(self->nid, to) || pb_mirror_resize(self->nid, from))
 			return -1;
 		if (!hit)
 			break;
@@ -152,7 +133,7 @@ TEST_F_TIMEOUT(mirror, size_is_the_old_or_the_new_one, 1800)
 	/* None of it is taken unless all of it can be */
 	EXPECT_EQ(faults, refused);
 
-	ASSERT_EQ(0, resize(self->nid, small));
+	ASSERT_EQ(0, pb_mirror_resize(self->nid, small));
 	refused = each_allocation(self, small, self->max_kb, &faults);
 	TH_LOG("larger: %ld faults, %ld refused", faults, refused);
 	EXPECT_GE(refused, 0);
@@ -167,13 +148,13 @@ TEST_F_TIMEOUT(mirror, grows_or_does_not_when_pages_cannot_be_moved, 1800)
 	char *data;
 
 	for (i = 0; i < tries; i++) {
-		ASSERT_EQ(0, resize(self->nid, small));
+		ASSERT_EQ(0, pb_mirror_resize(self->nid, small));
 		data = mmap(NULL, len, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		ASSERT_NE(MAP_FAILED, data);
 		memset(data, i + 1, len);
 		ASSERT_EQ(0, pf_arm("size_kb_store", 10));
-		ret = resize(self->nid, self->max_kb);
+		ret = pb_mirror_resize(self->nid, self->max_kb);
 		faults += pf_disarm();
 		done += !ret;
 		refused += !!ret;
@@ -181,7 +162,7 @@ TEST_F_TIMEOUT(mirror, grows_or_does_not_when_pages_cannot_be_moved, 1800)
 				    self->max_kb, self->total_kb));
 		EXPECT_TRUE(data[0] == i + 1 && !memcmp(data, data + 1, len - 1));
 		munmap(data, len);
-		EXPECT_EQ(0, resize(self->nid, self->max_kb));
+		EXPECT_EQ(0, pb_mirror_resize(self->nid, self->max_kb));
 	}
 	TH_LOG("%ld faults in %d tries: %ld done, %ld refused", faults, tries, done,
 	       refused);

@@ -36,31 +36,12 @@ FIXTURE(mirror) {
 	char users[128];	/* mirror_users= */
 };
 
-static long node_file(int nid, const char *file)
-{
-	char path[96], buf[32];
-	int ret;
-
-	snprintf(path, sizeof(path), SYS "/node%d/%s", nid, file);
-	ret = pb_read(path, buf, sizeof(buf));
-	return ret < 0 ? ret : atol(buf);
-}
-
 /* Pages of the reserve of a node, as the kernel says */
 static long node_pages(int nid)
 {
-	long kb = node_file(nid, "size_kb");
+	long kb = pb_mirror_kb(nid, "size_kb");
 
 	return kb < 0 ? kb : kb * 1024 / getpagesize();
-}
-
-static int node_resize(int nid, long kb)
-{
-	char path[96], text[32];
-
-	snprintf(path, sizeof(path), SYS "/node%d/size_kb", nid);
-	snprintf(text, sizeof(text), "%ld", kb);
-	return pb_write(path, text);
 }
 
 /* "key=VALUE" of the line of debugfs mirror that starts with @line */
@@ -119,8 +100,8 @@ FIXTURE_SETUP(mirror)
 	cmdline_has("mirror_users=", self->users, sizeof(self->users));
 	self->nid = -1;
 	for (nid = 0; nid < MAX_NODES; nid++) {
-		if (node_file(nid, "max_kb") > best) {
-			best = node_file(nid, "max_kb");
+		if (pb_mirror_kb(nid, "max_kb") > best) {
+			best = pb_mirror_kb(nid, "max_kb");
 			self->nid = nid;
 		}
 	}
@@ -134,7 +115,7 @@ FIXTURE_TEARDOWN(mirror)
 	if (self->nid < 0)
 		return;
 	EXPECT_EQ(0, pb_debug("mirror", "free"));
-	EXPECT_EQ(0, node_resize(self->nid, node_file(self->nid, "max_kb")));
+	EXPECT_EQ(0, pb_mirror_resize(self->nid, pb_mirror_kb(self->nid, "max_kb")));
 	rmdir(GROUP);
 }
 
@@ -144,11 +125,11 @@ TEST_F(mirror, files_agree_on_its_size)
 	int nid;
 
 	for (nid = 0; nid < MAX_NODES; nid++) {
-		if (node_file(nid, "max_kb") < 0)
+		if (pb_mirror_kb(nid, "max_kb") < 0)
 			continue;
-		EXPECT_EQ(node_file(nid, "max_kb"), node_file(nid, "size_kb"));
-		total += node_file(nid, "size_kb");
-		free += node_file(nid, "free_kb");
+		EXPECT_EQ(pb_mirror_kb(nid, "max_kb"), pb_mirror_kb(nid, "size_kb"));
+		total += pb_mirror_kb(nid, "size_kb");
+		free += pb_mirror_kb(nid, "free_kb");
 	}
 	EXPECT_GT(total, 0);
 	EXPECT_LE(free, total);
@@ -168,7 +149,7 @@ TEST_F(mirror, counter_is_what_a_walk_finds_free)
 		     self->users);
 	ASSERT_EQ(0, pb_debug("mirror", "mix 20000 1"));
 	for (nid = 0; nid < MAX_NODES; nid++) {
-		if (node_file(nid, "max_kb") < 0)
+		if (pb_mirror_kb(nid, "max_kb") < 0)
 			continue;
 		EXPECT_EQ(node_pages(nid), node_value(nid, "pages"));
 		EXPECT_EQ(node_value(nid, "nr_free"), node_value(nid, "free"));
@@ -478,55 +459,55 @@ TEST_F(mirror, users_not_chosen_are_not_in_it)
 
 TEST_F(mirror, part_of_it_becomes_ordinary_memory_and_comes_back)
 {
-	long max = node_file(self->nid, "max_kb"), give = max / 2;
+	long max = pb_mirror_kb(self->nid, "max_kb"), give = max / 2;
 	long total = pb_meminfo("MemTotal"), i;
 
 	give -= give % self->unit_kb;
 	ASSERT_GT(give, 0);
 	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(0, node_resize(self->nid, max - give));
-		EXPECT_EQ(max - give, node_file(self->nid, "size_kb"));
+		ASSERT_EQ(0, pb_mirror_resize(self->nid, max - give));
+		EXPECT_EQ(max - give, pb_mirror_kb(self->nid, "size_kb"));
 		EXPECT_EQ(total + give, pb_meminfo("MemTotal"));
 		EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
-		ASSERT_EQ(0, node_resize(self->nid, max));
-		EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+		ASSERT_EQ(0, pb_mirror_resize(self->nid, max));
+		EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 		EXPECT_EQ(total, pb_meminfo("MemTotal"));
 	}
 }
 
 TEST_F(mirror, what_is_in_use_is_not_handed_over)
 {
-	long max = node_file(self->nid, "max_kb"), total = pb_meminfo("MemTotal");
+	long max = pb_mirror_kb(self->nid, "max_kb"), total = pb_meminfo("MemTotal");
 
 	ASSERT_EQ(0, pb_debug("mirror", "0 1 unmovable node=%d", self->nid));
 	ASSERT_EQ(1, mirror_value("held", "in"));
-	EXPECT_EQ(-EBUSY, node_resize(self->nid, 0));
-	EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+	EXPECT_EQ(-EBUSY, pb_mirror_resize(self->nid, 0));
+	EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 	EXPECT_EQ(total, pb_meminfo("MemTotal"));
 }
 
 TEST_F(mirror, wrong_sizes_are_refused)
 {
 	const char *bad[] = { "x", "-1", "1", "4096k", "99999999999999999999" };
-	long max = node_file(self->nid, "max_kb");
+	long max = pb_mirror_kb(self->nid, "max_kb");
 	char path[96];
 	size_t i;
 
 	snprintf(path, sizeof(path), SYS "/node%d/size_kb", self->nid);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		EXPECT_GT(0, pb_write(path, bad[i])) TH_LOG("'%s'", bad[i]);
-		EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+		EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 	}
-	EXPECT_EQ(-EINVAL, node_resize(self->nid, max + self->unit_kb));
-	EXPECT_EQ(-EINVAL, node_resize(self->nid, max - 4));
-	EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+	EXPECT_EQ(-EINVAL, pb_mirror_resize(self->nid, max + self->unit_kb));
+	EXPECT_EQ(-EINVAL, pb_mirror_resize(self->nid, max - 4));
+	EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 }
 
 TEST_F(mirror, its_memory_block_refuses_to_go_offline)
 {
 	static unsigned long blocks[MAX_BLOCKS];
 	struct pb_block block = { .id = 0 };
-	long max = node_file(self->nid, "max_kb");
+	long max = pb_mirror_kb(self->nid, "max_kb");
 
 	ASSERT_GT(reserve_blocks(blocks, MAX_BLOCKS), 0);
 	block.id = blocks[0] / pb_block_pages();
@@ -534,7 +515,7 @@ TEST_F(mirror, its_memory_block_refuses_to_go_offline)
 	block.end_pfn = block.start_pfn + pb_block_pages();
 	EXPECT_EQ(-EBUSY, pb_block_set(&block, "offline"));
 	EXPECT_TRUE(pb_block_is(&block, "state", "online"));
-	EXPECT_EQ(max, node_file(self->nid, "size_kb"));
+	EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
 }
 
@@ -544,16 +525,12 @@ TEST_F(mirror, boot_data_is_in_mirrored_memory)
 	unsigned long long start[16], end[16], from, to, in = 0, out = 0;
 	char record[1024], *at, asked[8];
 	int nr = 0, i, fd;
-	ssize_t len;
 
 	if (!cmdline_has("memblock=debug", asked, sizeof(asked)))
 		SKIP(return, "need memblock=debug on the command line, have none");
 	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ASSERT_GE(fd, 0);
-	while ((len = read(fd, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
-		if (len <= 0)
-			continue;
-		record[len] = '\0';
+	while (pb_kmsg_next(fd, record, sizeof(record))) {
 		at = strstr(record, "mirror_reserve: [mem ");
 		if (at && strstr(at, "declared mirrored")) {
 			ASSERT_LT(nr, 16);

@@ -1444,3 +1444,41 @@ int pb_blocks_of_kind(const struct pb_dimm *dimm, const char *kind)
 		nr += pb_block_is(&dimm->block[i], "online_type", kind);
 	return nr;
 }
+
+/* Mirror reserve */
+
+#define MIRROR_SYS	"/sys/kernel/mm/mirror_reserve"
+
+/* A file of the reserve of a node, or a negative errno */
+long pb_mirror_kb(int nid, const char *file)
+{
+	char path[96], buf[32];
+	int ret;
+
+	snprintf(path, sizeof(path), MIRROR_SYS "/node%d/%s", nid, file);
+	ret = pb_read(path, buf, sizeof(buf));
+	return ret < 0 ? ret : atol(buf);
+}
+
+int pb_mirror_resize(int nid, long kb)
+{
+	char path[96], text[32];
+
+	snprintf(path, sizeof(path), MIRROR_SYS "/node%d/size_kb", nid);
+	snprintf(text, sizeof(text), "%ld", kb);
+	return pb_write(path, text);
+}
+
+/* The kernel's log */
+
+/* The next record of /dev/kmsg, which is open for reading and does not block */
+bool pb_kmsg_next(int fd, char *record, size_t len)
+{
+	ssize_t got;
+
+	do {
+		got = read(fd, record, len - 1);
+	} while (got < 0 && errno == EPIPE);	/* overwritten before it was read */
+	record[got > 0 ? got : 0] = '\0';
+	return got > 0;
+}

@@ -180,6 +180,13 @@ long pb_owners(const char *key);
 int pb_isolated_range(unsigned long *start_pfn, unsigned long *end_pfn);
 int pb_undo_all(void);
 
+/* Mirror reserve */
+long pb_mirror_kb(int nid, const char *file);
+int pb_mirror_resize(int nid, long kb);
+
+/* The kernel's log */
+bool pb_kmsg_next(int fd, char *record, size_t len);
+
 /* Loads */
 void *pb_mmap_node(size_t len, int nid);
 int pb_prefer_node(int nid);
