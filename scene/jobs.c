@@ -224,19 +224,6 @@ static void usage(void)
 	exit(SCENE_ENV);
 }
 
-static int number(const char *text, int min, int max)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end || n < min || n > max) {
-		fprintf(stderr, "'%s' is not a number in %d..%d\n", text, min,
-			max);
-		usage();
-	}
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	int c;
@@ -244,11 +231,11 @@ int main(int argc, char **argv)
 	while ((c = getopt(argc, argv, "k:s:t:n:b:a:j:x:")) != -1) {
 		switch (c) {
 		case 'k': online = optarg; break;
-		case 's': seconds = number(optarg, 1, 864000); break;
-		case 't': timeout_s = number(optarg, 1, 600); break;
-		case 'n': node = number(optarg, 0, MAX_NODE); break;
-		case 'b': nr_dimms = number(optarg, 1, MAX_BLOCKS); break;
-		case 'a': audit_ms = number(optarg, 1, 10000); break;
+		case 's': seconds = scene_number(optarg, 1, 864000, usage); break;
+		case 't': timeout_s = scene_number(optarg, 1, 600, usage); break;
+		case 'n': node = scene_number(optarg, 0, MAX_NODE, usage); break;
+		case 'b': nr_dimms = scene_number(optarg, 1, MAX_BLOCKS, usage); break;
+		case 'a': audit_ms = scene_number(optarg, 1, 10000, usage); break;
 		case 'j': jobs_only(optarg); break;
 		case 'x': jobs_damage(optarg); break;
 		default: usage();

@@ -14,16 +14,6 @@ static int nr_dimms, node, timeout_s;
 static const char *online;
 static unsigned int removed, added;
 
-static void go_online(unsigned long block)
-{
-	double ms;
-	int err = block_set(block, online, timeout_s, &ms);
-
-	if (err || !block_is(block, "online"))
-		scene_die(err == EINVAL ? SCENE_ENV : SCENE_FAILED,
-			  "memory%lu: %s: %s", block, online, strerror(err));
-}
-
 /**
  * blocks_plug - hot-add memory and put it online
  * @nr: how many DIMMs of one memory block each
@@ -47,7 +37,7 @@ void blocks_plug(int nr, int nid, const char *state, int timeout)
 		dimm_plug(&dimms[i], node);
 	}
 	for (i = 0; i < nr; i++)
-		go_online(dimms[i].block);
+		block_online(dimms[i].block, online, timeout_s);
 }
 
 /** blocks_nr - Return: how many blocks are under test. */
@@ -93,7 +83,7 @@ bool blocks_try(int i, const char *phase)
 	       fill);
 	fflush(stdout);
 	if (ok) {
-		go_online(block);
+		block_online(block, online, timeout_s);
 		return true;
 	}
 	kmsg_explain(block, tries);
@@ -112,7 +102,7 @@ void blocks_replace(int i)
 	removed++;
 	dimm_plug(&dimms[i], node);
 	added++;
-	go_online(dimms[i].block);
+	block_online(dimms[i].block, online, timeout_s);
 }
 
 /** blocks_report - how many DIMMs went out and in */

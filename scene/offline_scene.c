@@ -32,16 +32,6 @@ static const char *disk = "/dev/vda";
 static int nr_dimms = 4, rounds = 5, timeout_s = 30, node = 1, share;
 static int fill_pct = 80, fill_s = 120, audit_ms = 40;
 
-static void go_online(unsigned long block)
-{
-	double ms;
-	int err = block_set(block, online, timeout_s, &ms);
-
-	if (err || !block_is(block, "online"))
-		scene_die(err == EINVAL ? SCENE_ENV : SCENE_FAILED,
-			  "memory%lu: %s: %s", block, online, strerror(err));
-}
-
 /*
  * All DIMMs are plugged before the first one goes online: the memory maps of
  * the later ones must not lie in the earlier ones. That spares online_kernel
@@ -60,7 +50,7 @@ static void plug_all(void)
 		ids[i] = dimms[i].block;
 	}
 	for (i = 0; i < nr_dimms; i++)
-		go_online(ids[i]);
+		block_online(ids[i], online, timeout_s);
 }
 
 static void start_load(void)
@@ -125,7 +115,7 @@ static bool try_block(int round, int i)
 	       round, ids[i], ok, err ? strerrorname_np(err) : "0",
 	       err == EINTR, ms, pct[i], least, waited);
 	if (ok) {
-		go_online(ids[i]);
+		block_online(ids[i], online, timeout_s);
 		return true;
 	}
 	kmsg_explain(ids[i], round);
@@ -206,19 +196,6 @@ static void usage(void)
 	exit(SCENE_ENV);
 }
 
-static int number(const char *text, int min, int max)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (end == text || *end || n < min || n > max) {
-		fprintf(stderr, "'%s' is not a number in %d..%d\n", text, min,
-			max);
-		usage();
-	}
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	int c;
@@ -229,22 +206,22 @@ int main(int argc, char **argv)
 			online = optarg;
 			break;
 		case 'r':
-			rounds = number(optarg, 1, 1000);
+			rounds = scene_number(optarg, 1, 1000, usage);
 			break;
 		case 't':
-			timeout_s = number(optarg, 1, 600);
+			timeout_s = scene_number(optarg, 1, 600, usage);
 			break;
 		case 'n':
-			node = number(optarg, 0, 63);
+			node = scene_number(optarg, 0, 63, usage);
 			break;
 		case 'b':
-			nr_dimms = number(optarg, 1, MAX_BLOCKS);
+			nr_dimms = scene_number(optarg, 1, MAX_BLOCKS, usage);
 			break;
 		case 'c':
-			share = number(optarg, 1, 100);
+			share = scene_number(optarg, 1, 100, usage);
 			break;
 		case 'a':
-			audit_ms = number(optarg, 1, 10000);
+			audit_ms = scene_number(optarg, 1, 10000, usage);
 			break;
 		case 'd':
 			disk = optarg;

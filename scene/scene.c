@@ -65,3 +65,17 @@ void nap_ms(unsigned int ms)
 
 	nanosleep(&t, NULL);
 }
+
+/* An option's number; if it is none in [@min, @max], says so and calls @usage */
+int scene_number(const char *text, int min, int max, void (*usage)(void))
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end || n < min || n > max) {
+		fprintf(stderr, "'%s' is not a number in %d..%d\n", text, min,
+			max);
+		usage();
+	}
+	return n;
+}

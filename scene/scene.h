@@ -49,6 +49,7 @@ __attribute__((format(printf, 1, 2)))
 void scene_step(const char *fmt, ...);
 double now_ms(void);
 void nap_ms(unsigned int ms);
+int scene_number(const char *text, int min, int max, void (*usage)(void));
 
 /* sysmem.c */
 ssize_t read_text(const char *path, char *buf, size_t len);
@@ -58,6 +59,7 @@ int blocks_present(unsigned long *ids, int max);
 bool block_on_node(unsigned long id, int node);
 bool block_is(unsigned long id, const char *state);
 int block_set(unsigned long id, const char *state, int timeout_s, double *ms);
+void block_online(unsigned long id, const char *how, int timeout_s);
 bool block_gone(unsigned long id);
 int host_request(char *reply, size_t len, const char *verb, const char *id,
 		 const char *size, const char *node);

@@ -178,6 +178,17 @@ int block_set(unsigned long id, const char *state, int timeout_s, double *ms)
 	return err;
 }
 
+/* @how: what to write into its state; if that fails, the scene ends */
+void block_online(unsigned long id, const char *how, int timeout_s)
+{
+	double ms;
+	int err = block_set(id, how, timeout_s, &ms);
+
+	if (err || !block_is(id, "online"))
+		scene_die(err == EINVAL ? SCENE_ENV : SCENE_FAILED,
+			  "memory%lu: %s: %s", id, how, strerror(err));
+}
+
 /**
  * host_request - ask the host through vmreq
  * @reply: for the host's answer
