@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory pressure out of the kernel: the task that writes "ORDER COUNT CLASS"
- * allocates so many pages, one after the other, and keeps them until somebody
- * writes "free". It stops early when an allocation fails (again and again, for
+ * Memory pressure out of the kernel: the task that writes "ORDER COUNT CLASS
+ * [node=N]" allocates so many pages, one after the other, of that node only if one
+ * is given, and keeps them until somebody writes "free". It stops early when an allocation fails (again and again, for
  * atomic requests: kswapd may be at it) or when the OOM killer has chosen it.
  *
  * Reading tells how many pages it got, and what the allocations took, each, in
@@ -74,6 +74,7 @@ struct pb_took {
 static DEFINE_MUTEX(pb_press_lock);
 static LIST_HEAD(pb_press_held);
 static unsigned int pb_press_order;
+static int pb_press_nid = NUMA_NO_NODE;
 static unsigned long pb_press_wanted, pb_press_nr_held, pb_press_failed;
 static unsigned int pb_press_class;
 static const char *pb_press_end;
@@ -154,7 +155,8 @@ static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 	struct page *page;
 
 	ticks = rdtsc_ordered();
-	page = alloc_pages(gfp, order);
+	page = pb_press_nid == NUMA_NO_NODE ? alloc_pages(gfp, order) :
+	       alloc_pages_node(pb_press_nid, gfp | __GFP_THISNODE, order);
 	ticks = rdtsc_ordered() - ticks;
 	cpu = pb_sym.task_sched_runtime(current) - cpu;
 	if (!page) {
@@ -207,7 +209,7 @@ static void pb_press_free(unsigned long nr)
 	}
 }
 
-static int pb_press(char **argv)
+static int pb_press(char **argv, int nid)
 {
 	unsigned int order, class;
 	unsigned long count;
@@ -225,6 +227,7 @@ static int pb_press(char **argv)
 		return -EBUSY;
 
 	pb_press_order = order;
+	pb_press_nid = nid;
 	pb_press_class = class;
 	pb_press_wanted = count ?: ULONG_MAX;
 	pb_press_failed = 0;
@@ -241,8 +244,8 @@ static int pb_press(char **argv)
 static ssize_t press_write(struct file *file, const char __user *ubuf,
 			   size_t count, loff_t *ppos)
 {
-	char buf[PB_ARGS_LEN], *argv[3];
-	int ret, argc;
+	char buf[PB_ARGS_LEN], *argv[4];
+	int ret, argc, nid = NUMA_NO_NODE;
 
 	argc = pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv));
 	if (argc < 0)
@@ -253,7 +256,8 @@ static ssize_t press_write(struct file *file, const char __user *ubuf,
 		pb_press_free(ULONG_MAX);
 		ret = 0;
 	} else {
-		ret = argc == 3 ? pb_press(argv) : -EINVAL;
+		ret = argc == 4 ? pb_arg_node(argv[3], &nid) : argc == 3 ? 0 : -EINVAL;
+		ret = ret ?: pb_press(argv, nid);
 	}
 	mutex_unlock(&pb_press_lock);
 	return ret ?: count;
