@@ -113,10 +113,10 @@ FIXTURE_TEARDOWN(hibernation)
 	EXPECT_EQ(0, pb_restore(&self->messages));
 	munmap(self->mem, MEM_BYTES);
 	close(self->kmsg);
-	if (self->dimm.id[0]) {
+	if (self->dimm.id[0])
 		EXPECT_EQ(0, pb_hotdel(&self->dimm));
+	if (self->auto_online.path[0])
 		EXPECT_EQ(0, pb_restore(&self->auto_online));
-	}
 }
 
 static void fill(struct _test_data_hibernation *self)
@@ -146,8 +146,8 @@ static bool intact(struct _test_data_hibernation *self)
 static long hibernate(struct _test_data_hibernation *self)
 {
 	char modes[256], *mode, *end;
+	int ret, restored;
 	long pages;
-	int ret;
 
 	/* What is chosen now stands in brackets */
 	ret = pb_read(DISK, modes, sizeof(modes));
@@ -157,16 +157,14 @@ static long hibernate(struct _test_data_hibernation *self)
 		return ret < 0 ? ret : -EPROTO;
 	*end = '\0';
 	sync();
-	if (swapon(self->swap, 0))
-		return -errno;
-	if (lseek(self->kmsg, 0, SEEK_END) < 0)
+	if (lseek(self->kmsg, 0, SEEK_END) < 0 || swapon(self->swap, 0))
 		return -errno;
 	ret = pb_write(DISK, "test_resume") ?: pb_write(STATE, "disk");
 	pages = logged(self->kmsg, "Need to copy ");
-	pb_write(DISK, mode + 1);
-	if (swapoff(self->swap) && !ret)
-		ret = -errno;
-	return ret ?: pages;
+	restored = pb_write(DISK, mode + 1);
+	if (swapoff(self->swap) && !restored)
+		restored = -errno;
+	return ret ?: restored ?: pages;
 }
 
 static long counter_of_reserve(const char *key)
