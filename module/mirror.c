@@ -7,7 +7,7 @@
  * names below. "free" frees all; "mix COUNT SEED [node=N]" allocates and frees
  * small unmovable and reclaimable pages in a random order, and keeps half of
  * the last ones; "mix_plain" does so without the flag; "task PID" looks where
- * the memory of a task is.
+ * the memory of a task is, "memmap START_PFN END_PFN" where struct pages are.
  */
 #include <linux/fs_struct.h>
 #include <linux/gfp.h>
@@ -51,7 +51,7 @@ static const struct {
 static DEFINE_MUTEX(pb_mirror_lock);
 static LIST_HEAD(pb_mirror_held);
 static struct page **pb_mix_page;
-static char pb_mirror_task[256];
+static char pb_mirror_found[256];	/* by the last look at a task or memmap */
 
 static struct page *pb_mirror_alloc(unsigned int kind, unsigned int order, int nid)
 {
@@ -150,7 +150,7 @@ static const char *pb_mirror_where(const void *addr)
 	return page_in_mirror_reserve(page) ? "in" : "out";
 }
 
-static int pb_mirror_look(unsigned int nr)
+static int pb_mirror_look_task(unsigned int nr)
 {
 	unsigned int in = 0, out = 0, i;
 	struct task_struct *task;
@@ -171,7 +171,7 @@ static int pb_mirror_look(unsigned int nr)
 	if (stack)
 		pb_sym.put_task_stack(task);
 	mm = get_task_mm(task);
-	len = scnprintf(pb_mirror_task, sizeof(pb_mirror_task),
+	len = scnprintf(pb_mirror_found, sizeof(pb_mirror_found),
 			"task %u stack_in=%u stack_out=%u task=%s mm=%s pgd=%s",
 			nr, in, out, pb_mirror_where(task),
 			mm ? pb_mirror_where(mm) : "none",
@@ -182,22 +182,62 @@ static int pb_mirror_look(unsigned int nr)
 	if (task->fs) {
 		get_fs_pwd(task->fs, &pwd);
 		task_unlock(task);
-		scnprintf(pb_mirror_task + len, sizeof(pb_mirror_task) - len,
+		scnprintf(pb_mirror_found + len, sizeof(pb_mirror_found) - len,
 			  " dentry=%s inode=%s\n", pb_mirror_where(pwd.dentry),
 			  pb_mirror_where(d_inode(pwd.dentry)));
 		path_put(&pwd);
 	} else {
 		task_unlock(task);
-		scnprintf(pb_mirror_task + len, sizeof(pb_mirror_task) - len, "\n");
+		scnprintf(pb_mirror_found + len, sizeof(pb_mirror_found) - len, "\n");
 	}
 	put_task_struct(task);
 	return 0;
+}
+
+/*
+ * The pages that the struct pages of [start_pfn, end_pfn) are in. They are
+ * mapped as vmalloc memory is, in pages or larger, and by nothing else here
+ * that vmalloc_to_page() would mind, CONFIG_DEBUG_VIRTUAL apart. The lock keeps
+ * them there: hot-remove takes the mapping away.
+ */
+static int pb_mirror_look_memmap(unsigned long start_pfn, unsigned long end_pfn)
+{
+	unsigned long in = 0, out = 0, addr, end, pfn;
+	struct page *page;
+	int ret = 0;
+
+	if (IS_ENABLED(CONFIG_DEBUG_VIRTUAL) || !IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP))
+		return -EOPNOTSUPP;
+	if (start_pfn >= end_pfn || end_pfn - start_pfn > MAX_ORDER_NR_PAGES * 1024UL)
+		return -EINVAL;
+	if (!percpu_down_read_trylock(pb_sym.mem_hotplug_lock))
+		return -EBUSY;
+	for (pfn = start_pfn; pfn < end_pfn && !ret; pfn++)
+		ret = pfn_valid(pfn) ? 0 : -ENXIO;
+	addr = ALIGN_DOWN((unsigned long)pfn_to_page(start_pfn), PAGE_SIZE);
+	end = (unsigned long)pfn_to_page(end_pfn);
+	for (; addr < end && !ret; addr += PAGE_SIZE) {
+		page = vmalloc_to_page((void *)addr);
+		if (!page)
+			ret = -ENXIO;
+		else if (page_in_mirror_reserve(page))
+			in++;
+		else
+			out++;
+	}
+	percpu_up_read(pb_sym.mem_hotplug_lock);
+	if (!ret)
+		scnprintf(pb_mirror_found, sizeof(pb_mirror_found),
+			  "memmap %lu-%lu in=%lu out=%lu\n", start_pfn, end_pfn,
+			  in, out);
+	return ret;
 }
 
 static ssize_t mirror_write(struct file *file, const char __user *ubuf,
 			    size_t count, loff_t *ppos)
 {
 	char buf[PB_ARGS_LEN], *argv[5];
+	unsigned long start_pfn, end_pfn;
 	unsigned int order, nr, kind;
 	int argc, ret, nid = NUMA_NO_NODE;
 
@@ -212,7 +252,11 @@ static ssize_t mirror_write(struct file *file, const char __user *ubuf,
 		ret = 0;
 	} else if (argc == 2 && !strcmp(argv[0], "task")) {
 		if (!kstrtouint(argv[1], 10, &nr))
-			ret = pb_mirror_look(nr);
+			ret = pb_mirror_look_task(nr);
+	} else if (argc == 3 && !strcmp(argv[0], "memmap")) {
+		if (!kstrtoul(argv[1], 10, &start_pfn) &&
+		    !kstrtoul(argv[2], 10, &end_pfn))
+			ret = pb_mirror_look_memmap(start_pfn, end_pfn);
 	} else if ((argc == 3 || argc == 4) &&
 		   (!strcmp(argv[0], "mix") || !strcmp(argv[0], "mix_plain"))) {
 		if (!kstrtouint(argv[1], 10, &nr) && !kstrtouint(argv[2], 10, &order) &&
@@ -310,7 +354,7 @@ static int mirror_show(struct seq_file *m, void *unused)
 	seq_printf(m, "held in=%lu out=%lu requests=%lu\n", in, out, blocks);
 	for_each_online_node(nid)
 		pb_mirror_show_node(m, nid);
-	seq_puts(m, pb_mirror_task);
+	seq_puts(m, pb_mirror_found);
 	mutex_unlock(&pb_mirror_lock);
 	return 0;
 }

@@ -457,6 +457,51 @@ TEST_F(mirror, users_not_chosen_are_not_in_it)
 	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "nr_free"));
 }
 
+/*
+ * The struct pages of hot-added memory are in the reserve if that was chosen,
+ * all of them, and leave it with the memory. If not chosen, none is.
+ */
+TEST_F(mirror, struct_pages_of_hot_added_memory_are_in_it_if_chosen)
+{
+	const bool chosen = strstr(self->users, "vmemmap");
+	long fallback, free, in = 0, out = 0, least = 0;
+	struct pb_saved auto_online;
+	struct pb_dimm dimm;
+	char on_memory[8];
+	int i;
+
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	if (pb_read("/sys/module/memory_hotplug/parameters/memmap_on_memory",
+		    on_memory, sizeof(on_memory)) >= 0 && on_memory[0] != 'N')
+		SKIP(return, "need memory blocks without their memmap, have memmap_on_memory=%c",
+		     on_memory[0]);
+	ASSERT_EQ(0, pb_save(&auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_write(PB_SYS_MEMORY "/auto_online_blocks", "offline"));
+	fallback = pb_vmstat("mirror_fallback");
+	free = pb_vmstat("nr_free_mirror");
+	ASSERT_EQ(0, pb_hotadd(&dimm, "memmap", 2 * pb_block_mb(), pb_target_node()));
+	for (i = 0; i < dimm.nr; i++) {
+		ASSERT_EQ(0, pb_debug("mirror", "memmap %lu %lu",
+				      dimm.block[i].start_pfn, dimm.block[i].end_pfn));
+		in += mirror_value("memmap", "in");
+		out += mirror_value("memmap", "out");
+		/* A struct page has 32 bytes at least */
+		least += pb_block_pages() * 32 / getpagesize();
+	}
+	TH_LOG("struct pages of %d memory blocks: %ld pages in it, %ld outside",
+	       dimm.nr, in, out);
+	EXPECT_EQ(0, chosen ? out : in);
+	EXPECT_GE(chosen ? in : out, least);
+	EXPECT_EQ(fallback, pb_vmstat("mirror_fallback"));
+	/* What else uses it meanwhile is much less */
+	if (chosen)
+		EXPECT_GT(free - pb_vmstat("nr_free_mirror"), in - least / 4);
+	EXPECT_EQ(0, pb_hotdel(&dimm));
+	EXPECT_LT(free - pb_vmstat("nr_free_mirror"), least / 4);
+	EXPECT_EQ(0, pb_restore(&auto_online));
+}
+
 TEST_F(mirror, part_of_it_becomes_ordinary_memory_and_comes_back)
 {
 	long max = pb_mirror_kb(self->nid, "max_kb"), give = max / 2;
