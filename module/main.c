@@ -98,6 +98,7 @@ static int __init pb_init(void)
 	pb_atomic_init(pb_dir);
 	pb_kills_init(pb_dir);
 	pb_press_init(pb_dir);
+	pb_slab_init(pb_dir);
 	pb_mirror_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
@@ -122,6 +123,7 @@ static void __exit pb_exit(void)
 	pb_nolock_exit();
 	pb_alloc_exit();
 	pb_press_exit();
+	pb_slab_exit();
 	pb_mirror_exit();
 	pb_blocks_exit();
 }

@@ -19,6 +19,7 @@
  * atomic.c	isolates a block while it is about to be reserved
  * kills.c	what memory was like at the first OOM kill
  * press.c	allocates until none is left, and how long that took
+ * slab.c	objects of a slab cache, and slabs that have none in use
  * mirror.c	requests for the mirror reserve, and where memory is (if there)
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
@@ -275,6 +276,10 @@ static inline void pb_mirror_exit(void)
 void pb_press_init(struct dentry *dir);
 void pb_press_exit(void);
 void pb_press_victim(struct task_struct *task);
+
+/* slab.c */
+void pb_slab_init(struct dentry *dir);
+void pb_slab_exit(void);
 
 /* fault.c */
 #ifdef PB_FAULTS

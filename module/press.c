@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Memory pressure out of the kernel: the task that writes "ORDER COUNT CLASS
- * [node=N]" allocates so many pages, one after the other, of that node only if one
- * is given, and keeps them until somebody writes "free". It stops early when an allocation fails (again and again, for
- * atomic requests: kswapd may be at it) or when the OOM killer has chosen it.
+ * [node=N]" allocates so many pages, one after the other, of that node only if
+ * one is given, and keeps them until somebody writes "free". It stops early when
+ * an allocation fails (again and again, for atomic requests: kswapd may be at it)
+ * or when the OOM killer has chosen it.
  *
  * Reading tells how many pages it got, and what the allocations took, each, in
  * ticks of the time stamp counter: under QEMU's "-icount shift=0" one tick is
@@ -11,7 +12,8 @@
  * between is in it; "worst_cpu" is the CPU time of this task alone.
  *
  * "before" is what came before the first OOM kill (see kills.c), "harvest" of these
- * what ended after pageblocks had been harvested in the meantime.
+ * what ended after pageblocks had been harvested in the meantime. "boost" is the
+ * highest boost of the watermarks that a page's zone had when it was allocated.
  */
 #include <linux/bitops.h>
 #include <linux/delay.h>
@@ -25,10 +27,11 @@
 #include "pageblock_debug.h"
 
 /*
- * Pages of pageblock_order in a reserve that is given back the moment the task is chosen by the OOM
- * killer. Killing it frees nothing of what is held, so without that the next
- * request of whomever, be it a kernel thread, finds no victim and panics. So many
- * because the victims before it got some MB from below the min marks.
+ * Pages of pageblock_order in a reserve that is given back the moment the task is
+ * chosen by the OOM killer. Killing it frees nothing of what is held, so without
+ * that the next request of whomever, be it a kernel thread, finds no victim and
+ * panics. So many because the victims before it got some MB from below the min
+ * marks.
  */
 #define PB_PRESS_RESERVE	6
 
@@ -76,6 +79,7 @@ static LIST_HEAD(pb_press_held);
 static unsigned int pb_press_order;
 static int pb_press_nid = NUMA_NO_NODE;
 static unsigned long pb_press_wanted, pb_press_nr_held, pb_press_failed;
+static unsigned long pb_press_boost;
 static unsigned int pb_press_class;
 static const char *pb_press_end;
 
@@ -184,6 +188,8 @@ static const char *pb_press_run(gfp_t gfp, unsigned int order)
 		if (page) {
 			tries = 0;
 			pb_press_nr_held++;
+			pb_press_boost = max(pb_press_boost,
+					     READ_ONCE(page_zone(page)->watermark_boost));
 			list_add(&page->lru, &pb_press_held);
 			cond_resched();
 			continue;
@@ -231,6 +237,7 @@ static int pb_press(char **argv, int nid)
 	pb_press_class = class;
 	pb_press_wanted = count ?: ULONG_MAX;
 	pb_press_failed = 0;
+	pb_press_boost = 0;
 	memset(&pb_all, 0, sizeof(pb_all));
 	memset(&pb_before, 0, sizeof(pb_before));
 	memset(&pb_harvest, 0, sizeof(pb_harvest));
@@ -277,10 +284,10 @@ static int press_show(struct seq_file *m, void *unused)
 	if (mutex_lock_interruptible(&pb_press_lock))
 		return -ERESTARTSYS;
 	if (pb_press_end) {
-		seq_printf(m, "press class=%s order=%u end=%s got=%lu held=%lu failed=%lu\n",
+		seq_printf(m, "press class=%s order=%u end=%s got=%lu held=%lu failed=%lu boost=%lu\n",
 			   pb_press_classes[pb_press_class].name,
 			   pb_press_order, pb_press_end, pb_all.nr,
-			   pb_press_nr_held, pb_press_failed);
+			   pb_press_nr_held, pb_press_failed, pb_press_boost);
 		pb_show_took(m, "before", &pb_before);
 		pb_show_took(m, "harvest", &pb_harvest);
 		pb_show_took(m, "all", &pb_all);

@@ -106,6 +106,20 @@ void audit_start(unsigned int interval_ms)
 		scene_die(SCENE_ENV, "start the audit: %s", strerror(err));
 }
 
+/** audit_looks - how often the module has looked */
+unsigned long audit_looks(void)
+{
+	unsigned long value, looks = 0;
+	FILE *f = pb_open("audit_stats");
+	char name[32];
+
+	while (fscanf(f, "%31s %lu", name, &value) == 2)
+		if (!strcmp(name, "looks"))
+			looks = value;
+	fclose(f);
+	return looks;
+}
+
 /** audit_report - one line with the sums, and the violations if any */
 void audit_report(void)
 {

@@ -69,6 +69,7 @@ void map_print(const char *title);
 void map_fill(const unsigned long *ids, int nr, double *pct);
 unsigned long pageblock_pages(void);
 void audit_start(unsigned int interval_ms);
+unsigned long audit_looks(void);
 void audit_report(void);
 void audit_stop(void);
 void counters_print(const char *when, int node);

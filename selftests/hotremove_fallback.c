@@ -22,6 +22,7 @@
 #include "pageblock_harness.h"
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
+#define MIN_FREE	"/proc/sys/vm/min_free_kbytes"
 #define ALLOC		PB_DEBUGFS "/alloc"
 
 /* Free pages that per-CPU lists and unfolded differences may hide */
@@ -242,6 +243,139 @@ TEST_F_TIMEOUT(fallback, each_request_kind_keeps_the_rule_at_every_order, 300)
 					TH_LOG("'%s' took some: %s", cmd, text);
 			}
 		}
+	}
+}
+
+/*
+ * A boost raises the watermarks by up to a pageblock and more, so that kswapd makes
+ * room before pageblocks have to be mixed again. Free hotremove memory is no cover
+ * for it: a boost for which only that is left would fail requests for which there
+ * is memory. Without hotremove memory the same request does boost.
+ */
+FIXTURE(boost) {
+	struct pb_saved auto_online, min_free;
+	struct pb_dimm dimm;
+	int nid;
+};
+
+FIXTURE_VARIANT(boost) {
+	bool hotremove;
+};
+
+FIXTURE_VARIANT_ADD(boost, mostly_hotremove) {
+	.hotremove = true,
+};
+
+/* Last: the first memory of a node attracts slab, which keeps it */
+FIXTURE_VARIANT_ADD(boost, ordinary_memory_only) {
+	.hotremove = false,
+};
+
+FIXTURE_SETUP(boost)
+{
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	if (!pb_debug_has("press"))
+		SKIP(return, "need the debug module's press, have none");
+	self->nid = pb_target_node();
+	if (pb_node_has_memory(self->nid))
+		SKIP(return, "need a node without memory, have node %d with %ld free pages",
+		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	ASSERT_EQ(0, pb_save(&self->min_free, MIN_FREE));
+	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "boost", 3 * pb_block_mb(), self->nid));
+	if (variant->hotremove) {
+		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[1]);
+		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[2]);
+	}
+	ASSERT_EQ(0, pb_block_set(&self->dimm.block[0], "online_kernel"));
+	/* High marks below what a pageblock has */
+	ASSERT_EQ(0, pb_write(MIN_FREE, "1024"));
+}
+
+FIXTURE_TEARDOWN_PARENT(boost)
+{
+	int ret;
+
+	pb_debug("press", "free");
+	pb_debug("alloc", "free");
+	EXPECT_EQ(0, pb_restore(&self->min_free));
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+	ret = pb_hotdel(&self->dimm);
+	if (ret)
+		TH_LOG("the ordinary block stays: %s", strerror(-ret));
+}
+
+/* Free ordinary pages of the node on the lists of a type, in pieces below @order */
+static long free_of_type(int nid, const char *type, int below)
+{
+	long sum = 0;
+	int order;
+
+	for (order = 0; order < below; order++)
+		sum += pb_free_of_order(nid, "Normal", type, order) << order;
+	return sum;
+}
+
+/* Free pages of ordinary pageblocks that are in use already */
+static long partly_used(int nid)
+{
+	int below = __builtin_ctzl(pb_pageblock_pages());
+
+	return free_of_type(nid, "Unmovable", below) +
+	       free_of_type(nid, "Movable", below) +
+	       free_of_type(nid, "Reclaimable", below);
+}
+
+TEST_F_TIMEOUT(boost, is_not_for_what_only_hotremove_memory_would_cover, 300)
+{
+	const long block = pb_pageblock_pages(), rest = block * 7 / 8;
+	long usable, hot, left, before, after, boost;
+	char text[512], *at;
+
+	/*
+	 * All that is free and ordinary shall be the rest of one pageblock, and what
+	 * the first memory of a node has attracted leaves of another one. No order
+	 * that per-CPU lists have: they would keep some of it.
+	 */
+	pb_fold_counters();
+	usable = pb_zoneinfo(self->nid, "Normal", "nr_free_pages");
+	hot = variant->hotremove ?
+	      pb_zoneinfo(self->nid, "Normal", "nr_free_hotremove") : 0;
+	ASSERT_GE(hot, variant->hotremove ? (long)pb_block_pages() : 0);
+	usable -= hot;
+	ASSERT_GT(usable, 16 * block);
+	left = rest + partly_used(self->nid);
+	ASSERT_LT(left, rest + 2 * block);
+	ASSERT_EQ(0, pb_debug("alloc", "4 %ld reclaimable node=%d",
+			      (usable - left) >> 4, self->nid))
+		TH_LOG("%ld pages usable, %ld hotremove; marks %ld to %ld", usable, hot,
+		       pb_zoneinfo(self->nid, "Normal", "min"),
+		       pb_zoneinfo(self->nid, "Normal", "high"));
+	pb_fold_counters();
+	before = free_of_type(self->nid, "Reclaimable", pb_max_order() + 1);
+	ASSERT_GT(before, rest / 2);
+	ASSERT_LT(before, block);
+	ASSERT_EQ(0, pb_zoneinfo(self->nid, "Normal", "boost"));
+	ASSERT_LT(pb_zoneinfo(self->nid, "Normal", "high"), left);
+
+	ASSERT_EQ(0, pb_debug("press", "4 %ld mayfail node=%d",
+			      (left - rest * 3 / 8) >> 4, self->nid));
+	/* They had to take it from another type */
+	after = free_of_type(self->nid, "Reclaimable", pb_max_order() + 1);
+	EXPECT_LT(after, before / 2);
+	ASSERT_EQ(0, pb_read(PB_DEBUGFS "/press", text, sizeof(text)));
+	at = strstr(text, " boost=");
+	ASSERT_NE(NULL, at);
+	boost = atol(at + strlen(" boost="));
+	TH_LOG("%ld pages free and usable, %ld hotremove; watermarks boosted by %ld",
+	       left, hot, boost);
+	if (variant->hotremove) {
+		EXPECT_EQ(0, boost);
+		EXPECT_TRUE(pb_press_ended("count"));
+	} else {
+		EXPECT_GE(boost, block);
 	}
 }
 
