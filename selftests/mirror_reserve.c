@@ -28,7 +28,7 @@
 #define MAX_BLOCKS	4096
 #define KPF_USER	((1ULL << 5) | (1ULL << 11) | (1ULL << 12) | \
 			 (1ULL << 13) | (1ULL << 18))	/* LRU MMAP ANON SWAPCACHE UNEVICTABLE */
-#define USER_BYTES	(256UL << 20)
+#define USER_BYTES	(256UL << 20)	/* at most, see churn() */
 
 FIXTURE(mirror) {
 	int nid;		/* the node with the largest reserve */
@@ -164,7 +164,12 @@ TEST_F(mirror, its_pages_are_not_free_memory)
 {
 	long mem_free = pb_vmstat("nr_free_pages"), nr = 2 * 1024;
 	long mirror_free = pb_vmstat("nr_free_mirror");
+	long room = node_value(self->nid, "nr_free") / 2;
 
+	if (nr > room)
+		nr = room;
+	if (nr < 512)
+		SKIP(return, "need 1024 free pages of the reserve, have %ld", 2 * room);
 	pb_fold_counters();
 	ASSERT_EQ(0, pb_debug("mirror", "0 %ld unmovable node=%d", nr, self->nid));
 	pb_fold_counters();
@@ -229,6 +234,9 @@ TEST_F(mirror, control_group_is_charged_and_limited)
 	const long nr = 1024, kb = nr * getpagesize() / 1024, slack = 1024;
 	long before, held;
 
+	if (node_value(self->nid, "nr_free") < nr)
+		SKIP(return, "need %ld free pages of the reserve, have %ld", nr,
+		     node_value(self->nid, "nr_free"));
 	if (pb_write(CGROUP "/cgroup.subtree_control", "+memory"))
 		SKIP(return, "need cgroup2 with memory at " CGROUP ", have none");
 	ASSERT_EQ(0, mkdir(GROUP, 0755));
@@ -301,26 +309,28 @@ static long count_in_reserve(uint64_t any, unsigned long *blocks, int nr)
 	return fd >= 0 ? found : -errno;
 }
 
-/* Anonymous memory, shared memory and files, as much as there is room for */
+/* Anonymous memory, shared memory and files: 7/16 of what is there, or 448 MB */
 static int churn(int round)
 {
+	size_t bytes = (size_t)pb_meminfo("MemAvailable") * 1024 / 4;
 	char path[] = "/tmp/mirror-XXXXXX", buf[4096], *anon, *shared;
 	int fd, ret = -1;
 	size_t i;
 
-	anon = mmap(NULL, USER_BYTES, PROT_READ | PROT_WRITE,
+	bytes = bytes > USER_BYTES ? USER_BYTES : bytes & ~((2UL << 20) - 1);
+	anon = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	shared = mmap(NULL, USER_BYTES / 4, PROT_READ | PROT_WRITE,
+	shared = mmap(NULL, bytes / 4, PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	fd = mkstemp(path);
 	if (anon == MAP_FAILED || shared == MAP_FAILED || fd < 0)
 		return -errno;
 	/* With and without huge pages */
-	madvise(anon, USER_BYTES, round % 2 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-	memset(anon, round, USER_BYTES);
-	memset(shared, round, USER_BYTES / 4);
+	madvise(anon, bytes, round % 2 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	memset(anon, round, bytes);
+	memset(shared, round, bytes / 4);
 	memset(buf, round, sizeof(buf));
-	for (i = 0; i < USER_BYTES / 2; i += sizeof(buf))
+	for (i = 0; i < bytes / 2; i += sizeof(buf))
 		if (write(fd, buf, sizeof(buf)) != (ssize_t)sizeof(buf))
 			goto out;
 	ret = 0;
@@ -508,12 +518,15 @@ TEST_F(mirror, part_of_it_becomes_ordinary_memory_and_comes_back)
 	long total = pb_meminfo("MemTotal"), i;
 
 	give -= give % self->unit_kb;
-	ASSERT_GT(give, 0);
+	/* What chosen users keep may lie anywhere: one unit is free, not half of all */
+	if (!give || self->users[0])
+		give = self->unit_kb;
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, pb_mirror_resize(self->nid, max - give));
 		EXPECT_EQ(max - give, pb_mirror_kb(self->nid, "size_kb"));
 		EXPECT_EQ(total + give, pb_meminfo("MemTotal"));
-		EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
+		if (max > give)
+			EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
 		ASSERT_EQ(0, pb_mirror_resize(self->nid, max));
 		EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 		EXPECT_EQ(total, pb_meminfo("MemTotal"));
@@ -548,20 +561,30 @@ TEST_F(mirror, wrong_sizes_are_refused)
 	EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 }
 
-TEST_F(mirror, its_memory_block_refuses_to_go_offline)
+/* Each one, but for those that mainline refuses because they have holes */
+TEST_F(mirror, its_memory_blocks_refuse_to_go_offline)
 {
 	static unsigned long blocks[MAX_BLOCKS];
-	struct pb_block block = { .id = 0 };
+	struct pb_block block = { .id = -1 };
+	int nr = reserve_blocks(blocks, MAX_BLOCKS), i, ret, tried = 0;
 	long max = pb_mirror_kb(self->nid, "max_kb");
 
-	ASSERT_GT(reserve_blocks(blocks, MAX_BLOCKS), 0);
-	block.id = blocks[0] / pb_block_pages();
-	block.start_pfn = block.id * pb_block_pages();
-	block.end_pfn = block.start_pfn + pb_block_pages();
-	EXPECT_EQ(-EBUSY, pb_block_set(&block, "offline"));
-	EXPECT_TRUE(pb_block_is(&block, "state", "online"));
+	ASSERT_GT(nr, 0);
+	for (i = 0; i < nr; i++) {
+		if (blocks[i] / pb_block_pages() == block.id)
+			continue;
+		block.id = blocks[i] / pb_block_pages();
+		block.start_pfn = block.id * pb_block_pages();
+		block.end_pfn = block.start_pfn + pb_block_pages();
+		ret = pb_block_set(&block, "offline");
+		EXPECT_TRUE(ret == -EBUSY || ret == -EINVAL) TH_LOG("%s", strerror(-ret));
+		EXPECT_TRUE(pb_block_is(&block, "state", "online"));
+		tried += ret == -EBUSY;
+	}
 	EXPECT_EQ(max, pb_mirror_kb(self->nid, "size_kb"));
 	EXPECT_EQ(node_pages(self->nid), node_value(self->nid, "pages"));
+	if (!tried)
+		SKIP(return, "need a block of the reserve without holes, have none");
 }
 
 /* What memblock allocated: all of it in what had been declared mirrored by then */
