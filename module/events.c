@@ -9,7 +9,6 @@
  */
 #include <linux/mutex.h>
 #include <linux/percpu.h>
-#include <linux/tracepoint.h>
 #include "pageblock_debug.h"
 
 struct pb_events {
@@ -36,57 +35,25 @@ static void pb_probe_free(void *data, struct page *page, unsigned int order)
 	this_cpu_inc(pb_events.free);
 }
 
-static struct pb_trace {
-	const char *name;
-	void *probe;
-	struct tracepoint *tp;
-} pb_traces[] = {
+static struct pb_trace pb_traces[] = {
 	{ "mm_page_alloc", pb_probe_alloc },
 	{ "mm_page_free", pb_probe_free },
 };
 
-static void pb_find_trace(struct tracepoint *tp, void *unused)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(pb_traces); i++) {
-		if (!strcmp(tp->name, pb_traces[i].name))
-			pb_traces[i].tp = tp;
-	}
-}
-
-/* Waits until no probe runs: the module may go away after it. */
-static void pb_events_remove(unsigned int nr)
-{
-	while (nr--)
-		tracepoint_probe_unregister(pb_traces[nr].tp,
-					    pb_traces[nr].probe, NULL);
-	tracepoint_synchronize_unregister();
-}
-
 static int pb_events_switch(bool on)
 {
-	unsigned int i;
-	int ret;
+	int ret = 0;
 
 	lockdep_assert_held(&pb_events_lock);
 	if (on == pb_events_on)
 		return 0;
-	pb_events_on = on;
-	if (!on) {
-		pb_events_remove(ARRAY_SIZE(pb_traces));
-		return 0;
-	}
-	for (i = 0; i < ARRAY_SIZE(pb_traces); i++) {
-		ret = tracepoint_probe_register(pb_traces[i].tp,
-						pb_traces[i].probe, NULL);
-		if (ret) {
-			pb_events_remove(i);
-			pb_events_on = false;
-			return ret;
-		}
-	}
-	return 0;
+	if (on)
+		ret = pb_traces_on(pb_traces, ARRAY_SIZE(pb_traces));
+	else
+		pb_traces_off(pb_traces, ARRAY_SIZE(pb_traces));
+	if (!ret)
+		pb_events_on = on;
+	return ret;
 }
 
 static ssize_t events_write(struct file *file, const char __user *ubuf,
@@ -127,14 +94,8 @@ DEFINE_SHOW_STORE_ATTRIBUTE(events);
  */
 void pb_events_init(struct dentry *dir)
 {
-	unsigned int i;
-
-	for_each_kernel_tracepoint(pb_find_trace, NULL);
-	for (i = 0; i < ARRAY_SIZE(pb_traces); i++) {
-		if (!pb_traces[i].tp)
-			return;
-	}
-	debugfs_create_file("events", 0600, dir, NULL, &events_fops);
+	if (pb_traces_find(pb_traces, ARRAY_SIZE(pb_traces)))
+		debugfs_create_file("events", 0600, dir, NULL, &events_fops);
 }
 
 /**

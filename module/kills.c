@@ -15,7 +15,6 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
-#include <linux/tracepoint.h>
 #include <asm/tsc.h>
 #include "pageblock_debug.h"
 
@@ -158,62 +157,31 @@ static void pb_probe_reclaim(void *data, gfp_t gfp, int order,
 		pb_remember(PB_AT_SHORT, current);
 }
 
-static struct pb_trace {
-	const char *name;
-	void *probe;
-	struct tracepoint *tp;
-} pb_traces[] = {
+static struct pb_trace pb_traces[] = {
 	{ "mark_victim", pb_probe_victim },
 	{ "mm_vmscan_wakeup_kswapd", pb_probe_wake },
 	{ "mm_vmscan_direct_reclaim_begin", pb_probe_reclaim },
 };
 
-static void pb_find_trace(struct tracepoint *tp, void *unused)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(pb_traces); i++) {
-		if (!strcmp(tp->name, pb_traces[i].name))
-			pb_traces[i].tp = tp;
-	}
-}
-
-/* Waits until no probe runs: the module may go away after it. */
-static void pb_kills_remove(unsigned int nr)
-{
-	while (nr--)
-		tracepoint_probe_unregister(pb_traces[nr].tp,
-					    pb_traces[nr].probe, NULL);
-	tracepoint_synchronize_unregister();
-}
-
 static void pb_kills_stop(void)
 {
 	lockdep_assert_held(&pb_kills_lock);
 	if (pb_kills_on)
-		pb_kills_remove(ARRAY_SIZE(pb_traces));
+		pb_traces_off(pb_traces, ARRAY_SIZE(pb_traces));
 	pb_kills_on = false;
 }
 
 static int pb_kills_start(void)
 {
-	unsigned int i;
 	int ret;
 
 	lockdep_assert_held(&pb_kills_lock);
 	memset(pb_memory, 0, sizeof(pb_memory));
 	atomic_set(&pb_nr_kills, 0);
 	pb_remember(PB_AT_BEGIN, current);
-	for (i = 0; i < ARRAY_SIZE(pb_traces); i++) {
-		ret = tracepoint_probe_register(pb_traces[i].tp,
-						pb_traces[i].probe, NULL);
-		if (ret) {
-			pb_kills_remove(i);
-			return ret;
-		}
-	}
-	pb_kills_on = true;
-	return 0;
+	ret = pb_traces_on(pb_traces, ARRAY_SIZE(pb_traces));
+	pb_kills_on = !ret;
+	return ret;
 }
 
 static ssize_t kills_write(struct file *file, const char __user *ubuf,
@@ -275,14 +243,8 @@ int pb_kills_count(void)
  */
 void pb_kills_init(struct dentry *dir)
 {
-	unsigned int i;
-
-	for_each_kernel_tracepoint(pb_find_trace, NULL);
-	for (i = 0; i < ARRAY_SIZE(pb_traces); i++) {
-		if (!pb_traces[i].tp)
-			return;
-	}
-	debugfs_create_file("kills", 0600, dir, NULL, &kills_fops);
+	if (pb_traces_find(pb_traces, ARRAY_SIZE(pb_traces)))
+		debugfs_create_file("kills", 0600, dir, NULL, &kills_fops);
 }
 
 /**

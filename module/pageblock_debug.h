@@ -14,6 +14,7 @@
  * convert.c	converts a given range between kernel and hotremove
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
+ * trace.c	probes on tracepoints
  * events.c	how often pages are allocated and freed
  * nolock.c	frees that must not wait for a lock
  * atomic.c	isolates a block while it is about to be reserved
@@ -224,6 +225,23 @@ static inline void pb_report_init(struct dentry *dir) { }
 /* compact.c */
 void pb_compact_init(struct dentry *dir);
 
+/**
+ * struct pb_trace - a probe on a tracepoint
+ * @name:	of the tracepoint
+ * @probe:	called with NULL and what the tracepoint has
+ * @tp:		the tracepoint, once pb_traces_find() has found it
+ */
+struct pb_trace {
+	const char *name;
+	void *probe;
+	struct tracepoint *tp;
+};
+
+/* trace.c */
+bool pb_traces_find(struct pb_trace *trace, unsigned int nr);
+int pb_traces_on(struct pb_trace *trace, unsigned int nr);
+void pb_traces_off(struct pb_trace *trace, unsigned int nr);
+
 /* events.c */
 #ifdef CONFIG_TRACEPOINTS
 void pb_events_init(struct dentry *dir);
@@ -251,7 +269,7 @@ static inline void pb_kills_exit(void) { }
 static inline int pb_kills_count(void) { return 0; }
 #endif
 
-/* press.c */
+/* mirror.c */
 #ifdef CONFIG_MIRROR_RESERVE
 #define PB_MIRROR(flags)	(!!((flags) & BIT(PB_mirror_reserve)))
 unsigned long pb_mirror_block_free(unsigned long start_pfn);
@@ -273,6 +291,7 @@ static inline void pb_mirror_exit(void)
 }
 #endif
 
+/* press.c */
 void pb_press_init(struct dentry *dir);
 void pb_press_exit(void);
 void pb_press_victim(struct task_struct *task);

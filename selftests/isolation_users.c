@@ -261,27 +261,9 @@ static void use_isolate(const struct _test_data_users *self, struct tally *t)
 /* Memory that is used, moved about by the others, and must not change */
 static void use_load(const struct _test_data_users *self, struct tally *t)
 {
-	static const size_t piece = 256 << 10;
-	static unsigned char *mem;
-	size_t at, i;
+	static struct pb_load load;
 
-	if (!mem) {
-		pb_prefer_node(self->nid);
-		mem = mmap(NULL, LOAD_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (mem == MAP_FAILED)
-			_exit(1);
-		madvise(mem, LOAD_BYTES, MADV_NOHUGEPAGE);
-		for (at = 0; at < LOAD_BYTES; at += piece)
-			memset(mem + at, at / piece, piece);
-	}
-	at = rand() % (LOAD_BYTES / piece);
-	for (i = 0; i < piece; i += getpagesize())
-		if (mem[at * piece + i] != (unsigned char)at)
-			note(t, -EIO);
-	madvise(mem + at * piece, piece, MADV_DONTNEED);
-	memset(mem + at * piece, at, piece);
-	t->done++;
+	note(t, pb_load_step(&load, LOAD_BYTES, self->nid, false));
 	pb_msleep(5);
 }
 

@@ -1221,6 +1221,44 @@ int pb_undo_all(void)
 
 /* Loads */
 
+#define LOAD_PIECE	(256UL << 10)
+
+/*
+ * One piece of @bytes of anonymous memory, chosen at random, is verified, freed and
+ * written again. All are written first, in the first step, with @nid preferred.
+ * -EIO: it was not what had been written.
+ */
+int pb_load_step(struct pb_load *load, size_t bytes, int nid, bool huge)
+{
+	unsigned char *piece;
+	size_t at, i;
+	int ret = 0;
+
+	if (!load->mem) {
+		ret = pb_prefer_node(nid);
+		if (ret)
+			return ret;
+		load->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (load->mem == MAP_FAILED) {
+			load->mem = NULL;
+			return -errno;
+		}
+		if (!huge)
+			madvise(load->mem, bytes, MADV_NOHUGEPAGE);
+		for (at = 0; at < bytes; at += LOAD_PIECE)
+			memset(load->mem + at, at / LOAD_PIECE, LOAD_PIECE);
+	}
+	at = rand() % (bytes / LOAD_PIECE);
+	piece = load->mem + at * LOAD_PIECE;
+	for (i = 0; i < LOAD_PIECE; i += getpagesize())
+		if (piece[i] != (unsigned char)at)
+			ret = -EIO;
+	madvise(piece, LOAD_PIECE, MADV_DONTNEED);
+	memset(piece, at, LOAD_PIECE);
+	return ret;
+}
+
 /* Anonymous memory that can only come from @nid; nothing is touched yet */
 void *pb_mmap_node(size_t len, int nid)
 {

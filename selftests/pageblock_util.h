@@ -50,6 +50,11 @@ struct pb_saved {
 	char value[64];
 };
 
+/* Memory that is used and verified piece by piece; zeroed before the first step */
+struct pb_load {
+	unsigned char *mem;
+};
+
 /* How a child ended that may be in the kernel for good */
 enum pb_end { PB_BY_ITSELF, PB_BY_SIGNAL, PB_NEVER };
 
@@ -190,6 +195,7 @@ bool pb_kmsg_next(int fd, char *record, size_t len);
 /* Loads */
 void *pb_mmap_node(size_t len, int nid);
 int pb_prefer_node(int nid);
+int pb_load_step(struct pb_load *load, size_t bytes, int nid, bool huge);
 int pb_hold_at(struct pb_hold *hold, char *page);
 int pb_hold_page(struct pb_hold *hold, int nid);
 void pb_release_page(struct pb_hold *hold);
