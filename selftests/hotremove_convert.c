@@ -331,10 +331,11 @@ TEST_F_TIMEOUT(harvest, gives_back_a_block_in_which_no_object_of_slab_is_in_use,
 	EXPECT_TRUE(pb_press_ended("count"));
 	ASSERT_EQ(0, pb_debug("slab", SLAB_OBJECTS " node=%d", self->nid));
 	ASSERT_EQ(0, pb_debug("slab", "free"));
-	EXPECT_EQ(0, pb_debug("press", "free"));
+	/* While what is held still keeps the block: then the caches may be shrunk */
 	for (b = 0; b < self->dimm.nr; b++)
 		slab += pb_count_flags(&self->dimm.block[b], PB_KPF_SLAB);
 	ASSERT_GT(slab, 0);
+	EXPECT_EQ(0, pb_debug("press", "free"));
 	EXPECT_EQ(self->dimm.nr, given_back(&self->dimm));
 }
 

@@ -23,6 +23,7 @@
 
 #define SYS		"/sys/kernel/mm/mirror_reserve"
 #define CGROUP		"/sys/fs/cgroup"
+#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define GROUP		CGROUP "/pb-mirror"
 #define MAX_NODES	8
 #define MAX_BLOCKS	4096
@@ -628,6 +629,31 @@ TEST_F(mirror, boot_data_is_in_mirrored_memory)
 	       in >> 10, out >> 10);
 	EXPECT_GT(in, 1ULL << 20);
 	EXPECT_EQ(0ULL, out);
+}
+
+/* A poisoned page is not free memory of it any more, alone; unpoisoned it is again */
+TEST_F(mirror, a_poisoned_page_is_taken_out_and_comes_home)
+{
+	static unsigned long blocks[MAX_BLOCKS];
+	long free = pb_vmstat("nr_free_mirror");
+	char text[32];
+	int nid;
+
+	if (self->users[0])
+		SKIP(return, "need a reserve that nobody else uses, have mirror_users=%s",
+		     self->users);
+	if (access(UNPOISON, W_OK))
+		SKIP(return, "need " UNPOISON ", have none");
+	ASSERT_GT(reserve_blocks(blocks, MAX_BLOCKS), 0);
+	/* In the middle of a chunk, which has to be split */
+	ASSERT_EQ(0, pb_poison(blocks[0] + 5));
+	EXPECT_EQ(free - 1, pb_vmstat("nr_free_mirror"));
+	for (nid = 0; nid < MAX_NODES; nid++)
+		if (pb_mirror_kb(nid, "max_kb") >= 0)
+			EXPECT_EQ(node_value(nid, "nr_free"), node_value(nid, "free"));
+	snprintf(text, sizeof(text), "%#lx", blocks[0] + 5);
+	EXPECT_EQ(0, pb_write(UNPOISON, text));
+	EXPECT_EQ(free, pb_vmstat("nr_free_mirror"));
 }
 
 /* Pages of huge-page size that can be had after 100000 mixed requests */
