@@ -98,6 +98,7 @@ static int __init pb_init(void)
 	pb_atomic_init(pb_dir);
 	pb_kills_init(pb_dir);
 	pb_press_init(pb_dir);
+	pb_balance_init(pb_dir);
 	pb_slab_init(pb_dir);
 	pb_mirror_init(pb_dir);
 	pb_fault_init(pb_dir);

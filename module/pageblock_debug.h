@@ -21,6 +21,7 @@
  * kills.c	what memory was like at the first OOM kill
  * press.c	allocates until none is left, and how long that took
  * slab.c	objects of a slab cache, and slabs that have none in use
+ * balance.c	whether kswapd finds a node balanced, for a difference of a CPU
  * mirror.c	requests for the mirror reserve, and where memory is (if there)
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
@@ -101,6 +102,7 @@ struct capture_control;
  * @drain_all_pages:		mm/page_alloc.c
  * @task_sched_runtime:		kernel/sched/core.c
  * @put_task_stack:		kernel/fork.c
+ * @pgdat_balanced:		mm/vmscan.c; NULL if there is no such function
  * @lock_device_hotplug:	drivers/base/core.c
  * @unlock_device_hotplug:	drivers/base/core.c
  * @hotremove_convert:		mm/hotremove_convert.c
@@ -123,6 +125,7 @@ struct pb_symbols {
 	void (*drain_all_pages)(struct zone *zone);
 	unsigned long long (*task_sched_runtime)(struct task_struct *task);
 	void (*put_task_stack)(struct task_struct *task);
+	bool (*pgdat_balanced)(pg_data_t *pgdat, int order, int highest_zoneidx);
 #ifdef CONFIG_MIGRATE_HOTREMOVE
 	void (*lock_device_hotplug)(void);
 	void (*unlock_device_hotplug)(void);
@@ -295,6 +298,9 @@ static inline void pb_mirror_exit(void)
 void pb_press_init(struct dentry *dir);
 void pb_press_exit(void);
 void pb_press_victim(struct task_struct *task);
+
+/* balance.c */
+void pb_balance_init(struct dentry *dir);
 
 /* slab.c */
 void pb_slab_init(struct dentry *dir);

@@ -29,6 +29,7 @@ static pb_lookup_fn pb_find_lookup(void)
 static const struct {
 	const char *name;
 	size_t offset;
+	bool optional;
 } pb_wanted[] = {
 	PB_SYMBOL(start_isolate_page_range),
 	PB_SYMBOL(undo_isolate_page_range),
@@ -40,6 +41,8 @@ static const struct {
 	PB_SYMBOL(drain_all_pages),
 	PB_SYMBOL(task_sched_runtime),
 	PB_SYMBOL(put_task_stack),
+	/* Static: the compiler may have put it into its callers */
+	{ "pgdat_balanced", offsetof(struct pb_symbols, pgdat_balanced), true },
 #ifdef CONFIG_MIGRATE_HOTREMOVE
 	PB_SYMBOL(lock_device_hotplug),
 	PB_SYMBOL(unlock_device_hotplug),
@@ -50,7 +53,8 @@ static const struct {
 /**
  * pb_symbols_init() - find every symbol of struct pb_symbols
  *
- * Return: 0, or -ENOENT when one is missing; the log names it.
+ * Return: 0, or -ENOENT when one is missing; the log names it. An optional one
+ * that is missing is NULL.
  */
 int pb_symbols_init(void)
 {
@@ -65,7 +69,7 @@ int pb_symbols_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(pb_wanted); i++) {
 		addr = lookup(pb_wanted[i].name);
-		if (!addr) {
+		if (!addr && !pb_wanted[i].optional) {
 			pr_err("kernel has no symbol %s (CONFIG_KALLSYMS_ALL?)\n",
 			       pb_wanted[i].name);
 			return -ENOENT;

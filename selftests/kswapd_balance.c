@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reproducer: whether kswapd finds a node balanced must not depend on which
+ * counter a free CMA page is in, that of its zone or the difference of a CPU.
+ *
+ *   free pages, snapshot      |--------------usable--------------|--CMA--|
+ *   less CMA, zone's counter  |-----------------"usable"-------------|---|
+ *
+ * A CPU keeps up to 125 pages to itself, of each counter. Where that matters the
+ * free pages are a snapshot, which has them, so what is subtracted from them has
+ * to be one too. Or kswapd sleeps below the high mark, or reclaims above it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pageblock_util.h"
+#include "pageblock_harness.h"
+
+#define FILE_BALANCE	PB_DEBUGFS "/balance"
+#define PAGES		100	/* of 125 at most */
+
+/* What the debug module says about the question it asked last */
+struct answers {
+	long usable;
+	int marks;
+	int early;
+	int late;
+};
+
+FIXTURE(balance) {
+	int nid;
+};
+
+/* Of free CMA pages, the difference of a CPU has */
+FIXTURE_VARIANT(balance) {
+	int pages;
+};
+
+FIXTURE_VARIANT_ADD(balance, freed) {
+	.pages = PAGES,
+};
+
+FIXTURE_VARIANT_ADD(balance, allocated) {
+	.pages = -PAGES,
+};
+
+FIXTURE_SETUP(balance)
+{
+	if (!pb_debug_has("balance"))
+		SKIP(return, "need pageblock_debug.ko and a function pgdat_balanced, have none");
+	if (pb_vmstat("nr_free_cma") < 4 * PAGES)
+		SKIP(return, "need %d free CMA pages (cma=SIZE), have %ld",
+		     4 * PAGES, pb_vmstat("nr_free_cma"));
+	self->nid = 0;
+}
+
+FIXTURE_TEARDOWN(balance)
+{
+}
+
+static int ask(int pages, int nid, struct answers *a)
+{
+	char buf[256], *at;
+	int ret;
+
+	ret = pb_debug("balance", "%d node=%d", pages, nid);
+	if (ret)
+		return ret;
+	ret = pb_read(FILE_BALANCE, buf, sizeof(buf));
+	if (ret)
+		return ret;
+	at = strstr(buf, " usable=");
+	if (!at || sscanf(at, " usable=%ld marks=%d early=%d late=%d", &a->usable,
+			  &a->marks, &a->early, &a->late) != 4)
+		return -EPROTO;
+	return 0;
+}
+
+TEST_F(balance, is_that_of_usable_pages_whoever_counts_them)
+{
+	struct answers a;
+
+	ASSERT_EQ(0, ask(variant->pages, self->nid, &a));
+	TH_LOG("%ld usable pages, %d marks around that: balanced below the mark %d times, not balanced above %d times",
+	       a.usable, a.marks, a.early, a.late);
+	/* Precondition: there were marks on both sides of what is usable */
+	ASSERT_EQ(4 * PAGES, a.marks);
+	EXPECT_EQ(0, a.early)
+		TH_LOG("kswapd sleeps with too few pages");
+	EXPECT_EQ(0, a.late)
+		TH_LOG("kswapd reclaims with enough pages");
+}
+
+/* What else a counter may hold back has nothing to do with the answer either */
+TEST_F(balance, trigger_refuses_what_no_cpu_keeps_to_itself)
+{
+	struct answers before, after;
+
+	ASSERT_EQ(0, ask(variant->pages, self->nid, &before));
+	EXPECT_EQ(-ERANGE, pb_debug("balance", "%d node=%d",
+				    2 * variant->pages, self->nid));
+	EXPECT_EQ(-EINVAL, pb_debug("balance", "0 node=%d", self->nid));
+	EXPECT_EQ(-EINVAL, pb_debug("balance", "%d", variant->pages));
+	ASSERT_EQ(0, ask(variant->pages, self->nid, &after));
+	EXPECT_EQ(before.marks, after.marks);
+}
+
+TEST_HARNESS_MAIN
