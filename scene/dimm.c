@@ -79,6 +79,18 @@ static bool unplugged(const struct dimm *dimm)
 	return !strcmp(reply, "ok absent");
 }
 
+static bool pending;
+
+/**
+ * dimm_eject_pending - is the kernel still trying to remove a DIMM?
+ *
+ * It removes one after the other: none comes after that one.
+ */
+bool dimm_eject_pending(void)
+{
+	return pending;
+}
+
 /* The kernel will not get through a power-off either: init has to know */
 static void eject_pending(void)
 {
@@ -87,6 +99,7 @@ static void eject_pending(void)
 	if (fd < 0)
 		scene_die(SCENE_ENV, "/run/eject-pending: %s", strerror(errno));
 	close(fd);
+	pending = true;
 }
 
 /**

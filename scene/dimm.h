@@ -17,5 +17,6 @@ struct dimm {
 
 void dimm_plug(struct dimm *dimm, int node);
 bool dimm_unplug(const struct dimm *dimm, int timeout_s);
+bool dimm_eject_pending(void);
 
 #endif

@@ -155,11 +155,12 @@ static void unplug_all(void)
 {
 	int i, ok = 0;
 
-	for (i = 0; i < nr_dimms; i++) {
+	for (i = 0; i < nr_dimms && !dimm_eject_pending(); i++) {
 		loads_alive();
 		ok += dimm_unplug(&dimms[i], timeout_s);
 	}
-	scene_step("unplug: %d of %d DIMMs removed", ok, nr_dimms);
+	scene_step("unplug: %d of %d DIMMs removed%s", ok, nr_dimms,
+		   dimm_eject_pending() ? ", one is still being tried" : "");
 	loads_alive();
 }
 
