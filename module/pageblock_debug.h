@@ -22,6 +22,7 @@
  * press.c	allocates until none is left, and how long that took
  * slab.c	objects of a slab cache, and slabs that have none in use
  * balance.c	whether kswapd finds a node balanced, for a difference of a CPU
+ * poison.c	keeps the lock of memory failures
  * mirror.c	requests for the mirror reserve, and where memory is (if there)
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
  * symbols.c	kernel symbols that are not exported
@@ -102,6 +103,7 @@ struct capture_control;
  * @drain_all_pages:		mm/page_alloc.c
  * @task_sched_runtime:		kernel/sched/core.c
  * @put_task_stack:		kernel/fork.c
+ * @mf_mutex:			mm/memory-failure.c
  * @pgdat_balanced:		mm/vmscan.c; NULL if there is no such function
  * @lock_device_hotplug:	drivers/base/core.c
  * @unlock_device_hotplug:	drivers/base/core.c
@@ -125,6 +127,9 @@ struct pb_symbols {
 	void (*drain_all_pages)(struct zone *zone);
 	unsigned long long (*task_sched_runtime)(struct task_struct *task);
 	void (*put_task_stack)(struct task_struct *task);
+#ifdef CONFIG_MEMORY_FAILURE
+	struct mutex *mf_mutex;
+#endif
 	bool (*pgdat_balanced)(pg_data_t *pgdat, int order, int highest_zoneidx);
 #ifdef CONFIG_MIGRATE_HOTREMOVE
 	void (*lock_device_hotplug)(void);
@@ -301,6 +306,13 @@ void pb_press_victim(struct task_struct *task);
 
 /* balance.c */
 void pb_balance_init(struct dentry *dir);
+
+/* poison.c */
+#ifdef CONFIG_MEMORY_FAILURE
+void pb_poison_init(struct dentry *dir);
+#else
+static inline void pb_poison_init(struct dentry *dir) { }
+#endif
 
 /* slab.c */
 void pb_slab_init(struct dentry *dir);

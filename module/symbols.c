@@ -41,6 +41,9 @@ static const struct {
 	PB_SYMBOL(drain_all_pages),
 	PB_SYMBOL(task_sched_runtime),
 	PB_SYMBOL(put_task_stack),
+#ifdef CONFIG_MEMORY_FAILURE
+	PB_SYMBOL(mf_mutex),
+#endif
 	/* Static: the compiler may have put it into its callers */
 	{ "pgdat_balanced", offsetof(struct pb_symbols, pgdat_balanced), true },
 #ifdef CONFIG_MIGRATE_HOTREMOVE

@@ -13,6 +13,8 @@
  *
  * - one that is in the balloon. Its owner will use it, and does not know;
  * - one that a driver keeps from the kernel (virtio-mem, not plugged).
+ *
+ * And one that was free, and is to be free again: not after its block has gone.
  */
 #include <errno.h>
 #include <signal.h>
@@ -31,6 +33,9 @@
 /* These end in a fraction of that; what does not is given up after it */
 #define GIVE_UP_MS	(3000 * pb_timeout_mul())
 #define WAIT_S		(10.0 * pb_timeout_mul())
+/* In which a block goes offline */
+#define LOCK_MS		4000
+#define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 
 /* Pages of the folio */
 #define POISONED	3
@@ -325,6 +330,90 @@ TEST_F_TIMEOUT(unplugged, page_is_not_taken_from_the_managed_ones_twice, 180)
 
 	ASSERT_EQ(0, pb_offline(&self->block[1], GIVE_UP_MS, NULL));
 	EXPECT_EQ(all, pb_zoneinfo(self->nid, ZONE, "managed"));
+}
+
+FIXTURE(unpoisoned) {
+	struct pb_saved auto_online;
+	struct pb_dimm dimm;
+	struct pb_block *block;
+};
+
+FIXTURE_SETUP(unpoisoned)
+{
+	if (access(UNPOISON, W_OK))
+		SKIP(return, "need " UNPOISON " (CONFIG_HWPOISON_INJECT), have none");
+	if (!pb_debug_has("poison_lock"))
+		SKIP(return, "need pageblock_debug.ko, have none");
+	if (!pb_host())
+		SKIP(return, "need a host that hot-adds memory, have none");
+	offline_at_first(&self->auto_online);
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "unpoison", pb_block_mb(),
+			       pb_target_node()));
+	self->block = &self->dimm.block[0];
+	ASSERT_EQ(0, pb_block_set(self->block, "online_movable"));
+}
+
+FIXTURE_TEARDOWN_PARENT(unpoisoned)
+{
+	EXPECT_EQ(0, pb_hotdel(&self->dimm));
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+}
+
+/* Keeps everybody else out of memory failures. Ends with 0 or an errno. */
+static pid_t lock_start(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-pb_debug("poison_lock", "%d", LOCK_MS));
+	return pid;
+}
+
+static pid_t unpoison_start(unsigned long pfn)
+{
+	char text[32];
+	pid_t pid;
+
+	snprintf(text, sizeof(text), "%#lx", pfn);
+	pid = fork();
+	if (!pid)
+		_exit(-pb_write(UNPOISON, text));
+	return pid;
+}
+
+static int ends_with(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return -ECHILD;
+	return WEXITSTATUS(status);
+}
+
+/* Who unpoisons has found it online already, and waits for his turn */
+TEST_F_TIMEOUT(unpoisoned, page_is_not_freed_after_its_block_has_gone, 180)
+{
+	long pfn = pb_find_flags(self->block, PB_KPF_BUDDY);
+	pid_t lock, unpoison;
+
+	ASSERT_GT(pfn, 0);
+	/* In the middle of a free page */
+	pfn += 5;
+	ASSERT_EQ(0, pb_poison(pfn));
+
+	lock = lock_start();
+	pb_msleep(LOCK_MS / 20);
+	unpoison = unpoison_start(pfn);
+	pb_msleep(LOCK_MS / 20);
+	ASSERT_EQ(0, waitpid(unpoison, NULL, WNOHANG))
+		TH_LOG("nobody kept it from unpoisoning the page");
+	EXPECT_EQ(0, pb_offline(self->block, LOCK_MS / 2, NULL));
+	/* Precondition: it was offline before anybody could unpoison the page */
+	EXPECT_EQ(0, waitpid(lock, NULL, WNOHANG));
+	EXPECT_TRUE(pb_block_is(self->block, "state", "offline"));
+	EXPECT_EQ(EIO, ends_with(unpoison))
+		TH_LOG("a page of a block that is offline was freed");
+	EXPECT_EQ(0, ends_with(lock));
 }
 
 TEST_HARNESS_MAIN

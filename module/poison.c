@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Keeps the lock of everything that poisons and unpoisons pages for so many
+ * milliseconds, so that it can be seen what they make of what happens meanwhile.
+ */
+#include <linux/delay.h>
+#include <linux/mutex.h>
+#include "pageblock_debug.h"
+
+#define PB_POISON_MAX_MS	10000
+
+static ssize_t poison_lock_write(struct file *file, const char __user *ubuf,
+				 size_t count, loff_t *ppos)
+{
+	char buf[PB_ARGS_LEN], *argv[1];
+	unsigned int ms;
+
+	if (pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv)) != 1 ||
+	    kstrtouint(argv[0], 10, &ms) || !ms || ms > PB_POISON_MAX_MS)
+		return -EINVAL;
+
+	guard(mutex)(pb_sym.mf_mutex);
+	msleep(ms);
+	return count;
+}
+
+static const struct file_operations poison_lock_fops = {
+	.owner	= THIS_MODULE,
+	.open	= simple_open,
+	.write	= poison_lock_write,
+	.llseek	= noop_llseek,
+};
+
+/**
+ * pb_poison_init() - create "poison_lock"
+ * @dir:	debugfs directory
+ */
+void pb_poison_init(struct dentry *dir)
+{
+	debugfs_create_file("poison_lock", 0200, dir, NULL, &poison_lock_fops);
+}
