@@ -104,7 +104,7 @@ kernel_image()
 
 # kernel_env COMMAND...: the environment every kernel build runs in. Fixed
 # identity: identical source gives identical objects; ccache when it is there.
-# KCFLAGS: nine tenths of the time goes into parsing headers. Not to remember for
+# KCFLAGS: most of the time goes into parsing headers. Not to remember for
 # each token which macros it came from saves one tenth, and changes no code.
 # CCACHE_DEPEND: ccache looks at the dependencies that the compiler writes,
 # instead of running the preprocessor once more for each file that it misses.
