@@ -16,10 +16,7 @@
 #include "scene.h"
 #include "soak.h"
 
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-
+#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
 #define UNPOISON	"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define PAGE		4096UL
 #define REGION		(4UL << 20)
@@ -75,7 +72,7 @@ static void unpoison(int i)
 
 static void poison(void)
 {
-	char *p = base + job_random(REGION / PAGE) * PAGE;
+	char *p = base + job_random(REGION / PAGE) * PAGE, text[24];
 	unsigned long pfn;
 	int err;
 
@@ -83,10 +80,11 @@ static void poison(void)
 	pfn = pfn_of(p);
 	if (!pfn || pfn >= boot_end_pfn())
 		return;
-	err = madvise(p, PAGE, MADV_SOFT_OFFLINE) ? errno : 0;
+	/* Not by its address: somebody else may have moved it just now */
+	snprintf(text, sizeof(text), "%#lx", pfn * PAGE);
+	err = write_text(SOFT_OFFLINE, text);
 	job_op("soft offline", err, EBUSY, EAGAIN, EIO, ENOMEM, 0);
-	/* What was migrated is somewhere else now: the old page is poisoned */
-	if (!err && pfn_of(p) != pfn)
+	if (!err)
 		held[nr_held++] = pfn;
 }
 
