@@ -27,15 +27,26 @@ help:
 	@echo 'Variables'
 	@echo '  LINUX=DIR        your own Linux 7.3 tree (default: the distribution'"'"'s)'
 	@echo '  O=DIR            where everything is built        (default: out)'
+	@echo '  RESULTS=DIR      where results go                 (default: results)'
 	@echo '  KERNEL=base|patched                               (default: patched)'
 	@echo '  T=GLOB           check: program, program.fixture.test or suite.case'
+	@echo '  PB_NAME=VALUE    check: to the tests, as PB_ROUNDS=40'
+	@echo '  JOB=NAME         vm: scripts/guest/job-NAME       (default: shell)'
 	@echo '  CONFIG=NAME      soak, check, kernel, vm: a section of scripts/soak.conf; soak: or all'
 	@echo '  MINUTES=N        soak, SCENE=jobs: how long (default 2); ROUNDS=N: of cma2014 (default 30)'
-	@echo '  FULL=1           run: 20 tries per block instead of 5'
+	@echo '  FULL=1           run: 20 tries per block instead of 5; TRIES=N: any number'
 	@echo '  BASE=0           run: without the two variants on the unpatched kernel'
+	@echo '  VARIANTS="..."   run: some of hotremove kernel movable'
+	@echo '  PAGE_OWNER=1     run, SCENE=jobs: misses name who allocated the page (slower)'
+	@echo '  TIMEOUT=S        run (5), SCENE=jobs (30): of one try; other scenes: of each machine'
 	@echo '  SCENE=NAME       run: a scene of memory pressure instead (scripts/pressure.conf)'
 	@echo '                   or jobs, mirror, policy, virtio (scripts/NAME)'
 	@echo '  KIND=... MB=N    ... movable-only memory: base-cma base-movable hotremove cma; size'
+	@echo '  TOTAL=N          ... memory of the machine in MB; OPTIONS=-f,64: of scene/pressure.c'
+	@echo '                   (scripts of scenes have their own KIND= and MB=, see their headers)'
+	@echo '  SMP=N            SCENE=jobs: CPUs (default 2)'
+	@echo '  FAULT="JOB..."   SCENE=jobs: damage what these jobs verify: they have to find it'
+	@echo '  FILES=N          SCENE=policy: how many files tar extracts'
 	@echo '  ACCEL=kvm|tcg    override the choice of accelerator'
 	@echo '  JOBS=N V=1       parallel jobs; show what the tools print'
 	@echo
@@ -43,33 +54,33 @@ help:
 	@echo '4 all skipped, 5 T= or SCENE= matched nothing, 124 timeout. Results: results/latest/'
 
 run:
-	@$(S)/run
+	@"$(S)/run"
 
 check:
-	@$(S)/check
+	@"$(S)/check"
 
 soak:
-	@$(S)/soak
+	@"$(S)/soak"
 
 bench:
-	@$(S)/bench
+	@"$(S)/bench"
 
 kernel:
-	@$(S)/doctor --quiet
-	@$(S)/prepare-tree
-	@$(S)/build-kernel $(KERNEL)
+	@"$(S)/doctor" --quiet
+	@"$(S)/prepare-tree"
+	@"$(S)/build-kernel" "$(KERNEL)"
 
 module: kernel
-	@$(S)/build-guest $(KERNEL) shell --module-only
+	@"$(S)/build-guest" "$(KERNEL)" shell --module-only
 
 vm: kernel
-	@$(S)/run-vm $(KERNEL) $(JOB) --interactive --results $(CURDIR)/results/vm
+	@"$(S)/run-vm" "$(KERNEL)" "$(JOB)" --interactive --results "$(or $(RESULTS),$(CURDIR)/results)/vm"
 
 lint:
-	@$(S)/lint
+	@"$(S)/lint"
 
 doctor:
-	@$(S)/doctor
+	@"$(S)/doctor"
 
 clean:
-	@$(S)/clean
+	@"$(S)/clean"

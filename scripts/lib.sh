@@ -31,6 +31,12 @@ note()
 	printf '%s\n' "$*" >&2
 }
 
+# Both get into arguments of kbuild
+for path in "$ROOT" "$O"; do
+	[[ ! $path =~ [[:space:]:] ]] || die "kbuild takes no blanks and colons in a path: '$path'"
+done
+unset path
+
 # step TEXT: progress with elapsed seconds, in the format of vmctl
 step()
 {

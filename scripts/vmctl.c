@@ -485,6 +485,7 @@ int main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	const char *why, *start_time = getenv("PB_T0");
 	char *dir = NULL;
+	pid_t parent = getppid();
 	int c, status;
 
 	/* Elapsed times of one command count from its start, not from ours. */
@@ -509,6 +510,10 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* Who waits for the verdict is gone: nobody else would end the machine. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		die("the process that started it is gone");
 	console.log = open_log(dir, "console.log");
 	job.log = open_log(dir, "job.log");
 	if (interactive && !tcgetattr(STDIN_FILENO, &saved_tty)) {
@@ -522,7 +527,8 @@ int main(int argc, char **argv)
 	if (why)
 		kill(qemu, SIGKILL);
 	while (waitpid(qemu, &status, 0) < 0 && errno == EINTR)
-		;
+		if (stopped_by)
+			kill(qemu, SIGKILL);
 	restore_tty();
 	fclose(console.log);
 	fclose(job.log);
