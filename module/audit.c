@@ -212,6 +212,9 @@ static void pb_judge(struct zone *zone, bool last_try)
 	struct pb_suspicion *s = &pb_suspicion;
 	unsigned int c;
 
+	/* Each look takes note of what is free in blocks of ours: say it now */
+	if (pb_difference(PB_OWN_FREE))
+		pb_violation(zone, PB_OWN_FREE);
 	for_each_set_bit(c, s->open, PB_NR_COUNTERS) {
 		long diff = pb_difference(c);
 
@@ -265,7 +268,11 @@ static void pb_audit(void)
 	pb_report.incomplete = 0;
 	pb_stats.looks++;
 
-	pb_for_each_zone(zone) {
+	zone = pb_first_zone();
+	/* Nothing to look at is nothing seen */
+	if (!zone)
+		pb_report.incomplete++;
+	for (; zone; zone = pb_next_zone(zone)) {
 		pb_audit_zone(zone);
 		cond_resched();
 	}

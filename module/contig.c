@@ -12,20 +12,17 @@
 #include <linux/percpu-rwsem.h>
 #include "pageblock_debug.h"
 
-/* What lies between the ends may be offline: that is to be noticed as well. */
-static bool pb_ends_online(unsigned long start_pfn, unsigned long end_pfn)
+/* Memory, with struct pages; all of it may be offline, that is to be noticed */
+static bool pb_is_memory(unsigned long start_pfn, unsigned long end_pfn)
 {
-	struct page *first = pfn_to_online_page(start_pfn);
-	struct page *last = pfn_to_online_page(end_pfn - 1);
-
-	return first && last && pb_page_zone(first) && pb_page_zone(last);
+	return pfn_valid(start_pfn) && pfn_valid(end_pfn - 1);
 }
 
 static int pb_contig(unsigned long start_pfn, unsigned long end_pfn)
 {
 	int ret;
 
-	if (!pb_ends_online(start_pfn, end_pfn))
+	if (!pb_is_memory(start_pfn, end_pfn))
 		return -EINVAL;
 	ret = alloc_contig_range(start_pfn, end_pfn, ACR_FLAGS_NONE,
 				 GFP_KERNEL | __GFP_NOWARN);

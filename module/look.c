@@ -237,7 +237,10 @@ static bool pb_entry_ok(struct pb_walk *walk, struct page *page,
 	return walk->total <= walk->end_pfn - walk->start_pfn;
 }
 
-/* Invariant 3: a free page is on the list of each block that it covers. */
+/*
+ * Invariant 3: a free page is on the list of each block that it covers, and one
+ * of the mirror reserve on none of a zone.
+ */
 static void pb_check_blocks(struct pb_walk *walk, unsigned long start_pfn,
 			    unsigned int order, int list_type)
 {
@@ -249,7 +252,7 @@ static void pb_check_blocks(struct pb_walk *walk, unsigned long start_pfn,
 	for (pfn = start_pfn; pfn < end_pfn; pfn += step) {
 		flags = pb_block_flags(pfn);
 		type = PB_ISOLATED(flags) ? MIGRATE_ISOLATE : PB_TYPE(flags);
-		if (type != list_type)
+		if (type != list_type || PB_MIRROR(flags))
 			pb_problem(walk, PB_LIST_TYPE, step, pfn);
 	}
 }
