@@ -51,6 +51,7 @@ FIXTURE_SETUP(contig)
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "contig", 3 * pb_block_mb(),
 			       self->nid));
@@ -147,6 +148,28 @@ TEST_F_TIMEOUT(contig, range_with_offline_memory_is_not_isolated, 120)
 		TH_LOG("a range is isolated, it says, half of which is not there");
 	EXPECT_EQ(1, pb_owners("refused"));
 	EXPECT_EQ(0, pb_debug("owners", "0"));
+	EXPECT_EQ(0, pb_counter(self->nid, "Normal", "nr_isolate_pageblock"));
+	EXPECT_EQ(0, pb_audit_count(""));
+}
+
+/*
+ * At the ends it was noticed mostly by the stale bit that isolation leaves in an
+ * offline block; with CONFIG_DEBUG_VM its struct pages are poisoned, and their
+ * zone is none.
+ */
+TEST_F_TIMEOUT(contig, range_that_begins_or_ends_offline_is_not_isolated, 120)
+{
+	unsigned long start = self->dimm.block[1].start_pfn;
+	unsigned long end = self->dimm.block[1].end_pfn;
+
+	ASSERT_EQ(0, pb_debug_range("contig", start - self->nr, start));
+	ASSERT_EQ(0, pb_debug_range("contig", end, end + self->nr));
+	ASSERT_EQ(0, pb_offline(&self->dimm.block[1], 5000 * pb_timeout_mul(),
+				NULL));
+
+	EXPECT_EQ(-EBUSY, contig_ends(start - self->nr, start + self->nr));
+	EXPECT_EQ(-EBUSY, contig_ends(end - self->nr, end + self->nr));
+	EXPECT_EQ(-EBUSY, contig_ends(start, start + self->nr));
 	EXPECT_EQ(0, pb_counter(self->nid, "Normal", "nr_isolate_pageblock"));
 	EXPECT_EQ(0, pb_audit_count(""));
 }

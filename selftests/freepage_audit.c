@@ -6,9 +6,10 @@
  * before.
  *
  * Needs CONFIG_DEBUG_FREEPAGE_AUDIT and, to make a counter wrong, the debug
- * module built with its fault switch. Works on a block of its own:
+ * module built with its fault switch. Works on two blocks of its own: when one
+ * goes offline, its zone still has memory to look at.
  *
- *   |--online_movable--|
+ *   |-- 0: online_movable --|-- 1: online_movable --|
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +32,7 @@ FIXTURE(audit) {
 	struct pb_saved auto_online, interval, mode;
 	struct pb_dimm dimm;
 	unsigned long start_pfn, end_pfn;	/* a pageblock of ours */
-	bool fault;
+	int faults;				/* pages too many in nr_free_pages */
 };
 
 static long stat_of(const char *key)
@@ -61,13 +62,15 @@ FIXTURE_SETUP(audit)
 
 	/* The module's own audit would notice what is made wrong here. */
 	ASSERT_EQ(0, pb_save(&self->interval, INTERVAL));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(INTERVAL, "0"));
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ret = pb_hotadd(&self->dimm, "audit", pb_block_mb(), pb_target_node());
+	ret = pb_hotadd(&self->dimm, "audit", 2 * pb_block_mb(), pb_target_node());
 	ASSERT_EQ(0, ret)
 		TH_LOG("hot-add: %s", strerror(-ret));
 	ASSERT_EQ(0, pb_block_set(&self->dimm.block[0], "online_movable"));
+	ASSERT_EQ(0, pb_block_set(&self->dimm.block[1], "online_movable"));
 
 	/* In the middle, where the node's own threads do not begin */
 	self->start_pfn = self->dimm.block[0].start_pfn + pb_block_pages() / 2;
@@ -77,16 +80,21 @@ FIXTURE_SETUP(audit)
 
 FIXTURE_TEARDOWN(audit)
 {
-	if (self->fault)
-		EXPECT_EQ(0, pb_debug("fault", "nr_free_pages -1 node=%d",
-				      self->dimm.nid));
+	if (self->faults)
+		EXPECT_EQ(0, pb_debug("fault", "nr_free_pages %d node=%d",
+				      -self->faults, self->dimm.nid));
 	EXPECT_EQ(0, pb_undo_all());
 	EXPECT_EQ(0, pb_restore(&self->mode));
-	pb_block_set(&self->dimm.block[0], "offline");
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 	EXPECT_EQ(0, pb_restore(&self->interval));
 }
+
+#define add_fault(self) ({						\
+	int __ret = pb_debug("fault", "nr_free_pages 1 node=%d",	\
+			     (self)->dimm.nid);				\
+	(self)->faults += !__ret;					\
+	__ret; })
 
 /* Each step must be looked at, and nothing may be found. */
 #define EXPECT_AUDITED(what, step) do {					\
@@ -151,7 +159,7 @@ TEST_F_TIMEOUT(audit, one_page_too_many_is_reported_with_what_was_done, 180)
 	static char log[65536];
 	unsigned long tainted;
 	char buf[32], *at;
-	int fd, ret;
+	int fd;
 
 	if (!pb_debug_has("fault"))
 		SKIP(return, "need the debug module built with PB_FAULTS=1, have it without");
@@ -161,9 +169,7 @@ TEST_F_TIMEOUT(audit, one_page_too_many_is_reported_with_what_was_done, 180)
 	ASSERT_EQ(0, pb_read(TAINTED, buf, sizeof(buf)));
 	tainted = strtoul(buf, NULL, 0);
 
-	ret = pb_debug("fault", "nr_free_pages 1 node=%d", self->dimm.nid);
-	ASSERT_EQ(0, ret);
-	self->fault = true;
+	ASSERT_EQ(0, add_fault(self));
 	ASSERT_EQ(0, pb_debug_range("isolate", self->start_pfn, self->end_pfn));
 
 	EXPECT_GT(stat_of("violations"), violations);
@@ -182,10 +188,52 @@ TEST_F_TIMEOUT(audit, one_page_too_many_is_reported_with_what_was_done, 180)
 
 	/* Put right, it is quiet again; that the counters agree is the proof. */
 	ASSERT_EQ(0, pb_debug("fault", "nr_free_pages -1 node=%d", self->dimm.nid));
-	self->fault = false;
+	self->faults = 0;
 	violations = stat_of("violations");
 	ASSERT_EQ(0, pb_debug_range("undo", self->start_pfn, self->end_pfn));
 	EXPECT_EQ(violations, stat_of("violations"));
+	close(fd);
+}
+
+/*
+ * That there was a look does not tell who asked for it: each of these operations
+ * isolates or undoes something as well. The report does.
+ */
+#define EXPECT_NAMED(self, fd, op, first, end) do {			\
+	static char __log[65536];					\
+	char __want[80];						\
+									\
+	snprintf(__want, sizeof(__want), op " [%#lx-%#lx)",		\
+		 (unsigned long)(first), (unsigned long)(end));		\
+	ASSERT_EQ(0, add_fault(self));					\
+	ASSERT_EQ(0, pb_debug_range("isolate", (self)->start_pfn,	\
+				    (self)->end_pfn));			\
+	read_log(fd, __log, sizeof(__log));				\
+	EXPECT_NE(NULL, strstr(__log, __want))				\
+		TH_LOG("no '%s' in the report:\n%s", __want, __log);	\
+	ASSERT_EQ(0, pb_debug_range("undo", (self)->start_pfn,		\
+				    (self)->end_pfn));			\
+} while (0)
+
+TEST_F_TIMEOUT(audit, each_operation_is_named_in_a_report, 180)
+{
+	const struct pb_block *block = &self->dimm.block[1];
+	int fd;
+
+	if (!pb_debug_has("fault"))
+		SKIP(return, "need the debug module built with PB_FAULTS=1, have it without");
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	ASSERT_GE(fd, 0);
+	ASSERT_GE(lseek(fd, 0, SEEK_END), 0);
+
+	EXPECT_NAMED(self, fd, "isolate", self->start_pfn, self->end_pfn);
+	EXPECT_NAMED(self, fd, "undo", self->start_pfn, self->end_pfn);
+	ASSERT_EQ(0, pb_debug_range("contig", self->start_pfn, self->end_pfn));
+	EXPECT_NAMED(self, fd, "alloc_contig", self->start_pfn, self->end_pfn);
+	ASSERT_EQ(0, pb_block_set(block, "offline"));
+	EXPECT_NAMED(self, fd, "offline", block->start_pfn, block->end_pfn);
+	ASSERT_EQ(0, pb_block_set(block, "online_movable"));
+	EXPECT_NAMED(self, fd, "online", block->start_pfn, block->end_pfn);
 	close(fd);
 }
 
@@ -200,8 +248,7 @@ TEST_F_TIMEOUT(audit, taints_the_kernel_when_asked_to, 180)
 		SKIP(return, "need a kernel that is not tainted yet, have %s",
 		     buf);
 	ASSERT_EQ(0, pb_write(MODE, "2"));
-	ASSERT_EQ(0, pb_debug("fault", "nr_free_pages 1 node=%d", self->dimm.nid));
-	self->fault = true;
+	ASSERT_EQ(0, add_fault(self));
 	ASSERT_EQ(0, pb_debug_range("isolate", self->start_pfn, self->end_pfn));
 	ASSERT_EQ(0, pb_read(TAINTED, buf, sizeof(buf)));
 	EXPECT_NE(0, strtoul(buf, NULL, 0) & TAINT_BAD_PAGE);

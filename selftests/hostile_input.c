@@ -57,6 +57,7 @@ FIXTURE_SETUP(hostile)
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "hostile", 2 * pb_block_mb(),
 			       pb_target_node()));

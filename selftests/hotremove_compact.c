@@ -36,6 +36,7 @@ FIXTURE_SETUP(compact)
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
 	ASSERT_EQ(0, pb_save(&self->scale_factor, SCALE_FACTOR));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->hot, "hot", pb_block_mb(), self->nid));
 }
@@ -71,6 +72,7 @@ static long usable_free(int nid)
 TEST_F_TIMEOUT(compact, does_not_fill_ordinary_memory_that_is_short, 300)
 {
 	long pages = pb_block_pages() * 3 / 2, usable, high, i, in_ordinary;
+	long migrate_scanned, free_scanned;
 	char path[96], *mem;
 
 	snprintf(path, sizeof(path), PB_SYS_NODE "/node%d/compact", self->nid);
@@ -104,7 +106,12 @@ TEST_F_TIMEOUT(compact, does_not_fill_ordinary_memory_that_is_short, 300)
 	ASSERT_GT(pb_zoneinfo(self->nid, "Normal", "nr_free_hotremove"),
 		  pb_block_pages() / 4);
 
+	migrate_scanned = pb_vmstat("compact_migrate_scanned");
+	free_scanned = pb_vmstat("compact_free_scanned");
 	ASSERT_EQ(0, pb_write(path, "1"));
+	/* It had pages to move and has looked for room for them */
+	EXPECT_GT(pb_vmstat("compact_migrate_scanned"), migrate_scanned);
+	EXPECT_GT(pb_vmstat("compact_free_scanned"), free_scanned);
 	EXPECT_LE(count_in(&self->ordinary.block[0], mem, pages),
 		  in_ordinary + FEW_PAGES)
 		TH_LOG("%ld of %ld pages were in the ordinary block before, %ld are now; usable free %ld of %ld, high mark %ld",

@@ -31,6 +31,9 @@
 #define FILL_BYTES	(124UL << 20)	/* of each block that may be harvested */
 #define KEEP_BYTES	(80UL << 20)	/* of that, when the harvest begins */
 #define MORE_BYTES	(64UL << 20)	/* what is asked for: more than is free in one */
+#define HUGE_BYTES	(2UL << 20)
+#define MORE_HUGE	8		/* than fit into one block */
+#define KPF_HUGE	(1ULL << 17)
 #define SLAB_OBJECTS	"2000"
 #define GIVE_BACK_S	60
 #define HARVEST_S	((GIVE_BACK_S + 60) * pb_timeout_mul())
@@ -51,6 +54,7 @@ FIXTURE_SETUP(convert)
 		SKIP(return, "need a node without memory, have node %d with %ld free pages",
 		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "conv", 2 * pb_block_mb(), self->nid));
 	/*
@@ -195,6 +199,65 @@ TEST_F(convert, slab_is_in_the_way_only_while_an_object_is_in_use)
 	EXPECT_EQ(0, pb_count_flags(self->block, PB_KPF_SLAB));
 }
 
+/* So many that the memory that takes them first is full; returns those in @block */
+static long fill_with_huge(const struct pb_block *block, int nid, struct pb_saved *saved)
+{
+	char path[128], nr[16];
+	int ret;
+
+	snprintf(path, sizeof(path), PB_SYS_NODE
+		 "/node%d/hugepages/hugepages-2048kB/nr_hugepages", nid);
+	ret = pb_save(saved, path);
+	if (ret)
+		return ret;
+	snprintf(nr, sizeof(nr), "%lu", pb_block_bytes() / HUGE_BYTES + MORE_HUGE);
+	ret = pb_write(path, nr);
+	return ret ? ret : pb_count_flags(block, KPF_HUGE) * getpagesize() / (long)HUGE_BYTES;
+}
+
+TEST_F(convert, huge_pages_stay_unless_they_are_pinned)
+{
+	size_t len = pb_block_bytes() + MORE_HUGE * HUGE_BYTES, i;
+	struct pb_saved pool = { };
+	char *mem, *at = NULL;
+	int ring;
+
+	ASSERT_EQ(0, pb_block_set(self->block, "online_kernel"));
+	ASSERT_GT(fill_with_huge(self->block, self->nid, &pool), 0);
+	EXPECT_EQ(0, set_kind(self->block, "online_hotremove"))
+		TH_LOG("free ones are in the way");
+	EXPECT_EQ(1, pb_map_all_type(self->block, "Hotremove"));
+	EXPECT_GT(pb_count_flags(self->block, KPF_HUGE), 0);
+	ASSERT_EQ(0, set_kind(self->block, "online_kernel"));
+
+	mem = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	/* Not more than there are: that would be SIGBUS */
+	len = (pb_count_flags(&self->dimm.block[0], KPF_HUGE) +
+	       pb_count_flags(&self->dimm.block[1], KPF_HUGE)) * getpagesize();
+	for (i = 0; i < len; i += HUGE_BYTES) {
+		mem[i] = 1;
+		if (pb_block_has(self->block, pb_pfn(mem + i)))
+			at = mem + i;
+	}
+	ASSERT_NE(NULL, at)
+		TH_LOG("none of them is in the block");
+	ring = pb_ring_with_buffer(at, HUGE_BYTES);
+	ASSERT_GE(ring, 0);
+	ASSERT_TRUE(pb_block_has(self->block, pb_pfn(at)));
+	EXPECT_EQ(-EBUSY, set_kind(self->block, "online_hotremove"));
+	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
+	EXPECT_EQ(0, pb_map_all_type(self->block, "Hotremove"));
+
+	close(ring);
+	/* The ring goes away in the background */
+	pb_msleep(500 * pb_timeout_mul());
+	EXPECT_EQ(0, set_kind(self->block, "online_hotremove"));
+	munmap(mem, pb_block_bytes() + MORE_HUGE * HUGE_BYTES);
+	EXPECT_EQ(0, pb_restore(&pool));
+}
+
 TEST_F(convert, wrong_words_and_wrong_blocks_are_refused)
 {
 	/* No zone has been chosen yet: "state" does that */
@@ -269,6 +332,7 @@ FIXTURE_SETUP(harvest)
 	ASSERT_EQ(0, pb_save(&self->harvest, HARVEST))
 		TH_LOG("this kernel does not harvest");
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "harv", 3 * pb_block_mb(), self->nid));
 	for (i = 0; i < self->dimm.nr; i++)

@@ -129,6 +129,7 @@ FIXTURE_SETUP(evacuate)
 		*data_word(self->data, i) = word(i);
 
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "evac", NR_BLOCKS * pb_block_mb(),
 			       nid));
@@ -193,6 +194,7 @@ FIXTURE_SETUP(usable)
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "usable", NR_BLOCKS * pb_block_mb(),
 			       0));

@@ -40,6 +40,7 @@ FIXTURE_SETUP(fallback)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->hot, "hot", pb_block_mb(), self->nid));
 }
@@ -283,6 +284,7 @@ FIXTURE_SETUP(boost)
 		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
 	ASSERT_EQ(0, pb_save(&self->min_free, MIN_FREE));
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "boost", 3 * pb_block_mb(), self->nid));
 	if (variant->hotremove) {

@@ -67,6 +67,7 @@ FIXTURE_SETUP(faults)
 		SKIP(return, "need a node without memory, node %d has some",
 		     self->nid);
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, OFFLINE));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "fault", 2 * pb_block_mb(), self->nid));
 	self->block = &self->dimm.block[0];
@@ -432,6 +433,7 @@ FIXTURE_SETUP(usable)
 	ASSERT_EQ(0, pb_save(&self->harvest, HARVEST))
 		TH_LOG("this kernel does not harvest");
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, OFFLINE));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "usable", 2 * pb_block_mb(), 0));
 	for (i = 0; i < self->dimm.nr; i++)

@@ -45,6 +45,7 @@ FIXTURE_SETUP(node)
 	snprintf(self->file, sizeof(self->file), "%s/pb-cache",
 		 pb_disk_dir());
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "node", NR_BLOCKS * pb_block_mb(),
 			       self->nid));

@@ -51,6 +51,7 @@ FIXTURE_SETUP(oom)
 		SKIP(return, "need a node without memory, node %d has some",
 		     self->nid);
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "oom", NR_BLOCKS * pb_block_mb(),
 			       self->nid));

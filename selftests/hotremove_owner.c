@@ -46,6 +46,7 @@ FIXTURE_SETUP(owner)
 		SKIP(return, "need page_owner=on at boot, have it off");
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	snprintf(self->dir, sizeof(self->dir), "/tmp/pb-owner-XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->dir));
@@ -71,8 +72,10 @@ FIXTURE_TEARDOWN_PARENT(owner)
 	char cmd[96];
 
 	end_loads(self->load);
-	snprintf(cmd, sizeof(cmd), "rm -rf %s", self->dir);
-	EXPECT_EQ(0, system(cmd));
+	if (self->dir[0]) {
+		snprintf(cmd, sizeof(cmd), "rm -rf %s", self->dir);
+		EXPECT_EQ(0, system(cmd));
+	}
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 }
@@ -287,6 +290,8 @@ TEST_F_TIMEOUT(owner, after_load_only_movable_requests_own_pages_of_hotremove_bl
 	self->load[2] = start_load(load_pipes, self->dir, 16 << 20, self->nid);
 	self->load[3] = start_load(load_forks, self->dir, 0, self->nid);
 	self->load[4] = start_load(load_sockets, self->dir, 1, self->nid);
+	for (i = 0; i < NR_LOADS; i++)
+		ASSERT_GT(self->load[i], 0);
 	for (i = 0; i < seconds; i++) {
 		/* Whoever watches us wants to see that we live */
 		if (i && i % 30 == 0)

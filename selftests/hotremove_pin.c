@@ -10,14 +10,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "mm/gup_test.h"
@@ -47,6 +44,7 @@ FIXTURE_SETUP(pin)
 		SKIP(return, "need a node without memory, have node %d with %ld free pages",
 		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "pin", pb_block_mb(), self->nid));
 	self->block = self->dimm.block;
@@ -110,25 +108,6 @@ static bool intact(struct _test_data_pin *self)
 	EXPECT_TRUE(intact(self));					\
 } while (0)
 
-static int ring_with_buffer(void *mem, size_t len)
-{
-	struct io_uring_params params = { };
-	struct iovec iov = { .iov_base = mem, .iov_len = len };
-	int fd, ret;
-
-	fd = syscall(__NR_io_uring_setup, 1, &params);
-	if (fd < 0)
-		return -errno;
-	ret = syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS,
-		      &iov, 1);
-	if (ret) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	return fd;
-}
-
 TEST_F_TIMEOUT(pin, io_uring_fixed_buffer_leaves_the_block, 300)
 {
 	int ring;
@@ -141,7 +120,7 @@ TEST_F_TIMEOUT(pin, io_uring_fixed_buffer_leaves_the_block, 300)
 	madvise(self->mem, self->len, MADV_NOHUGEPAGE);
 	ASSERT_ALL_INSIDE(self);
 
-	ring = ring_with_buffer(self->mem, self->len);
+	ring = pb_ring_with_buffer(self->mem, self->len);
 	if (ring == -ENOSYS)
 		SKIP(return, "need io_uring, have a kernel without it");
 	ASSERT_GE(ring, 0) TH_LOG("%s", strerror(-ring));
@@ -169,7 +148,7 @@ TEST_F_TIMEOUT(pin, huge_io_uring_fixed_buffer_leaves_the_block, 300)
 	ASSERT_EQ(0, pb_page_flags(pb_pfn(self->mem), &flags));
 	ASSERT_TRUE(flags & PB_KPF_THP) TH_LOG("no huge page at that address");
 
-	ring = ring_with_buffer(self->mem, self->len);
+	ring = pb_ring_with_buffer(self->mem, self->len);
 	if (ring == -ENOSYS)
 		SKIP(return, "need io_uring, have a kernel without it");
 	ASSERT_GE(ring, 0) TH_LOG("%s", strerror(-ring));

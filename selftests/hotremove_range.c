@@ -86,6 +86,7 @@ FIXTURE_SETUP(range)
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->shared);
 	ASSERT_EQ(0, pb_save(&self->auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "range", NR_BLOCKS * pb_block_mb(), self->nid));
 	ASSERT_TRUE(pb_debug_has("convert"))
@@ -337,8 +338,14 @@ static int one_round(const struct _test_data_range *self, int round, long goal)
 	pid_t pid[NR_USERS];
 
 	atomic_store(&s->stop, false);
-	for (user = 0; user < NR_USERS; user++)
+	for (user = 0; user < NR_USERS; user++) {
 		pid[user] = start_user(self, user, round);
+		/* Counted below as one that did not end */
+		if (pid[user] < 0) {
+			perror("# fork");
+			end = 0;
+		}
+	}
 	while (s->user[RANGES].done + s->user[SYSFS].done < goal && pb_now() < end)
 		pb_msleep(20);
 	atomic_store(&s->stop, true);

@@ -38,6 +38,7 @@ FIXTURE_SETUP(hotplug)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "state", pb_block_mb(),
 			       self->nid));

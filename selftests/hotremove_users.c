@@ -33,7 +33,7 @@
 #define TEST_S		(60 * pb_timeout_mul())
 
 FIXTURE(users) {
-	struct pb_saved auto_online;
+	struct pb_saved auto_online, nr_hugepages;
 	struct pb_dimm dimm;
 	int nid;
 	size_t page;
@@ -51,6 +51,7 @@ FIXTURE_SETUP(users)
 		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
 	self->page = getpagesize();
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "users", NR_BLOCKS * pb_block_mb(), self->nid));
 	for (i = 0; i < self->dimm.nr; i++)
@@ -59,6 +60,7 @@ FIXTURE_SETUP(users)
 
 FIXTURE_TEARDOWN_PARENT(users)
 {
+	EXPECT_EQ(0, pb_restore(&self->nr_hugepages));
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 }
@@ -96,6 +98,7 @@ TEST_F_TIMEOUT(users, huge_pages_live_there_and_leave, TEST_S)
 		 self->nid, huge >> 10);
 	if (access(path, W_OK))
 		SKIP(return, "need huge pages of %zu kB, have none", huge >> 10);
+	ASSERT_EQ(0, pb_save(&self->nr_hugepages, "/proc/sys/vm/nr_hugepages"));
 	ASSERT_EQ(0, pb_write(path, "16"));
 	ASSERT_EQ(0, pb_prefer_node(self->nid));
 	mem = mmap(NULL, NR_HUGE * huge, PROT_READ | PROT_WRITE,
@@ -112,7 +115,6 @@ TEST_F_TIMEOUT(users, huge_pages_live_there_and_leave, TEST_S)
 		wrong += *(uint64_t *)(mem + i) != i;
 	EXPECT_EQ(0, wrong);
 	munmap(mem, NR_HUGE * huge);
-	pb_write("/proc/sys/vm/nr_hugepages", "0");
 }
 
 static long ksm_value(const char *name)

@@ -62,6 +62,7 @@ FIXTURE_SETUP(freepages)
 		TH_LOG("counters were off before this test");
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "freepages", pb_block_mb(),
 			       self->nid));

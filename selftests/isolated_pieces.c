@@ -54,6 +54,7 @@ FIXTURE_SETUP(pieces)
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "pieces", pb_block_mb(),
 			       self->nid));

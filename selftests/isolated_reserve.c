@@ -76,6 +76,7 @@ FIXTURE_SETUP(reserve)
 	self->may_stay = !strcmp(variant->online, "online_kernel");
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	/* A wide gap between the low and the min watermark, to stay inside */
 	ASSERT_EQ(0, pb_save(&self->scale,

@@ -97,11 +97,11 @@ FIXTURE_SETUP(users)
 
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	self->nr = pb_gigantic_run(&self->dimm, "users", self->block);
 	if (self->nr == -ENODEV) {
 		self->nr = 0;
-		pb_restore(&self->auto_online);
 		SKIP(return, "need %lu MiB of aligned offline memory or a host that hot-adds it, have neither",
 		     pb_gigantic_bytes() >> 20);
 	}

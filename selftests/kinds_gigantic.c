@@ -48,6 +48,7 @@ FIXTURE_SETUP(gigantic)
 	if (pb_save(&self->movable_gigantic,
 		    "/proc/sys/vm/movable_gigantic_pages"))
 		SKIP(return, "need vm.movable_gigantic_pages, have no such file");
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->movable_gigantic.path, "1"));
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));

@@ -17,6 +17,7 @@
 #include "page_kinds_test.h"
 
 #define THP		"/sys/kernel/mm/transparent_hugepage"
+#define HUGE_2M		"/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define MTHP_KB		64
 #define HUGES		2	/* of a page table's size */
 
@@ -25,7 +26,8 @@ static struct pb_saved saved;
 static void drop_saved(struct pk *pk)
 {
 	(void)pk;
-	pb_restore(&saved);
+	if (pb_restore(&saved))
+		printf("# %s is no longer %s\n", saved.path, saved.value);
 }
 
 /* Whole folios of @nr pages: in one piece, and of the kind that THP are */
@@ -105,9 +107,7 @@ static int make_mthp(struct pk *pk)
 	snprintf(path, sizeof(path), THP "/hugepages-%dkB/enabled", MTHP_KB);
 	if (access(path, W_OK))
 		return pk_fail(pk, PK_SKIP, "need %s, have none", path);
-	snprintf(saved.path, sizeof(saved.path), "%s", path);
-	strcpy(saved.value, "inherit");
-	ret = pb_write(path, "always");
+	ret = pb_save_choice(&saved, path) ?: pb_write(path, "always");
 	if (ret)
 		return pk_fail(pk, ret, "%s", path);
 	ret = map_aligned(pk, PK_PAGES * getpagesize(), MTHP_KB << 10,
@@ -129,11 +129,10 @@ static int make_shmem_thp(struct pk *pk)
 
 	if (!huge || access(THP "/shmem_enabled", W_OK))
 		return pk_fail(pk, PK_SKIP, "need " THP "/shmem_enabled, have none");
-	strcpy(saved.path, THP "/shmem_enabled");
-	strcpy(saved.value, "never");
-	ret = pb_write(saved.path, "advise");
+	ret = pb_save_choice(&saved, THP "/shmem_enabled") ?:
+	      pb_write(THP "/shmem_enabled", "advise");
 	if (ret)
-		return pk_fail(pk, ret, "%s", saved.path);
+		return pk_fail(pk, ret, THP "/shmem_enabled");
 	ret = map_aligned(pk, HUGES * huge, huge, MAP_SHARED | MAP_ANONYMOUS,
 			  -1);
 	if (!ret && madvise(pk->mem, HUGES * huge, MADV_HUGEPAGE))
@@ -159,8 +158,8 @@ static void drop_pool(struct pk *pk)
 	if (pk->fd[0] >= 0)
 		close(pk->fd[0]);
 	pk->fd[0] = -1;
-	/* Wherever they are by now */
-	pb_write("/proc/sys/vm/nr_hugepages", "0");
+	/* Of all nodes: wherever they are by now */
+	drop_saved(pk);
 }
 
 static int make_pool(struct pk *pk)
@@ -168,12 +167,13 @@ static int make_pool(struct pk *pk)
 	char text[16];
 	int ret;
 
-	if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK))
+	if (access(HUGE_2M, F_OK))
 		return pk_fail(pk, PK_SKIP, "need hugetlb pages of 2 MB, have none");
 	snprintf(pool, sizeof(pool), PB_SYS_NODE
 		 "/node%d/hugepages/hugepages-2048kB/nr_hugepages", pk->nid);
 	snprintf(text, sizeof(text), "%d", HUGES);
-	ret = pb_write(pool, text) ?: pb_read(pool, text, sizeof(text));
+	ret = pb_save(&saved, HUGE_2M "/nr_hugepages") ?: pb_write(pool, text) ?:
+	      pb_read(pool, text, sizeof(text));
 	if (ret)
 		return pk_fail(pk, ret, "%s", pool);
 	if (atoi(text) != HUGES)

@@ -42,7 +42,9 @@ static int make_secret(struct pk *pk)
 	ret = pk_map(pk, PK_PAGES, MAP_SHARED, pk->fd[0]);
 	if (ret)
 		return ret;
-	pb_prefer_node(pk->nid);
+	ret = pb_prefer_node(pk->nid);
+	if (ret)
+		return pk_fail(pk, ret, "set_mempolicy");
 	pk_fill(pk);
 	pb_prefer_node(-1);
 	if (pk_mapped(pk) != PK_PAGES)
@@ -63,17 +65,20 @@ static int make_tables(struct pk *pk)
 	const size_t len = TABLES * TABLE_BYTES;
 	char *mem;
 	size_t i;
+	int ret;
 
 	mem = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (mem == MAP_FAILED)
 		return pk_fail(pk, -errno, "mmap");
+	pk->num[0] = (long)mem;
 	madvise(mem, len, MADV_NOHUGEPAGE);
-	pb_prefer_node(pk->nid);
+	ret = pb_prefer_node(pk->nid);
+	if (ret)
+		return pk_fail(pk, ret, "set_mempolicy");
 	for (i = 0; i < TABLES; i++)
 		*(uint64_t *)(mem + i * TABLE_BYTES) = i ^ pk->seed;
 	pb_prefer_node(-1);
-	pk->num[0] = (long)mem;
 	pk->pages = TABLES;
 	return 0;
 }
@@ -113,13 +118,15 @@ PK_TEST(page_tables_are_elsewhere, tables)
 static int make_slab(struct pk *pk)
 {
 	struct rlimit limit = { FILES + 64, FILES + 64 };
-	int *fd = calloc(FILES, sizeof(*fd)), i;
+	int *fd = calloc(FILES, sizeof(*fd)), i, ret;
 
 	if (!fd || setrlimit(RLIMIT_NOFILE, &limit))
 		return pk_fail(pk, -errno, "%d open files", FILES);
 	pk->priv = fd;
 	pk->pages = FILES / 16;
-	pb_prefer_node(pk->nid);
+	ret = pb_prefer_node(pk->nid);
+	if (ret)
+		return pk_fail(pk, ret, "set_mempolicy");
 	for (i = 0; i < FILES; i++)
 		fd[i] = open("/dev/zero", O_RDONLY);
 	pb_prefer_node(-1);

@@ -35,6 +35,8 @@ FIXTURE(mirror) {
 	int nid;		/* the node with the largest reserve */
 	long unit_kb;
 	char users[128];	/* mirror_users= */
+	struct pb_saved auto_online;
+	struct pb_dimm dimm;
 };
 
 /* Pages of the reserve of a node, as the kernel says */
@@ -107,17 +109,23 @@ FIXTURE_SETUP(mirror)
 		}
 	}
 	ASSERT_GE(self->nid, 0);
+	PB_TEARDOWN_FROM_HERE();
 	self->unit_kb = getpagesize() / 1024 << pb_max_order();
 	ASSERT_EQ(0, pb_debug("mirror", "free"));
 }
 
 FIXTURE_TEARDOWN(mirror)
 {
-	if (self->nid < 0)
-		return;
+	int ret;
+
 	EXPECT_EQ(0, pb_debug("mirror", "free"));
 	EXPECT_EQ(0, pb_mirror_resize(self->nid, pb_mirror_kb(self->nid, "max_kb")));
 	rmdir(GROUP);
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
+	/* The kernel may have found use for it */
+	ret = pb_hotdel(&self->dimm);
+	if (ret)
+		TH_LOG("the memory stays: %s", strerror(-ret));
 }
 
 TEST_F(mirror, files_agree_on_its_size)
@@ -476,8 +484,6 @@ TEST_F(mirror, struct_pages_of_hot_added_memory_are_in_it_if_chosen)
 {
 	const bool chosen = strstr(self->users, "vmemmap");
 	long fallback, free, in = 0, out = 0, least = 0;
-	struct pb_saved auto_online;
-	struct pb_dimm dimm;
 	char on_memory[8];
 	int i;
 
@@ -487,30 +493,30 @@ TEST_F(mirror, struct_pages_of_hot_added_memory_are_in_it_if_chosen)
 		    on_memory, sizeof(on_memory)) >= 0 && on_memory[0] != 'N')
 		SKIP(return, "need memory blocks without their memmap, have memmap_on_memory=%c",
 		     on_memory[0]);
-	ASSERT_EQ(0, pb_save(&auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_save(&self->auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
 	ASSERT_EQ(0, pb_write(PB_SYS_MEMORY "/auto_online_blocks", "offline"));
 	fallback = pb_vmstat("mirror_fallback");
 	free = pb_vmstat("nr_free_mirror");
-	ASSERT_EQ(0, pb_hotadd(&dimm, "memmap", 2 * pb_block_mb(), pb_target_node()));
-	for (i = 0; i < dimm.nr; i++) {
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "memmap", 2 * pb_block_mb(), pb_target_node()));
+	for (i = 0; i < self->dimm.nr; i++) {
 		ASSERT_EQ(0, pb_debug("mirror", "memmap %lu %lu",
-				      dimm.block[i].start_pfn, dimm.block[i].end_pfn));
+				      self->dimm.block[i].start_pfn, self->dimm.block[i].end_pfn));
 		in += mirror_value("memmap", "in");
 		out += mirror_value("memmap", "out");
 		/* A struct page has 32 bytes at least */
 		least += pb_block_pages() * 32 / getpagesize();
 	}
 	TH_LOG("struct pages of %d memory blocks: %ld pages in it, %ld outside",
-	       dimm.nr, in, out);
+	       self->dimm.nr, in, out);
 	EXPECT_EQ(0, chosen ? out : in);
 	EXPECT_GE(chosen ? in : out, least);
 	EXPECT_EQ(fallback, pb_vmstat("mirror_fallback"));
 	/* What else uses it meanwhile is much less */
 	if (chosen)
 		EXPECT_GT(free - pb_vmstat("nr_free_mirror"), in - least / 4);
-	EXPECT_EQ(0, pb_hotdel(&dimm));
+	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 	EXPECT_LT(free - pb_vmstat("nr_free_mirror"), least / 4);
-	EXPECT_EQ(0, pb_restore(&auto_online));
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
 }
 
 TEST_F(mirror, part_of_it_becomes_ordinary_memory_and_comes_back)
@@ -670,11 +676,9 @@ static long large_after_mix(const char *mix, const char *kind, int nid)
 	return pb_debug("mirror", "free") ? -EIO : got;
 }
 
-TEST_F(mirror, mixed_requests_leave_as_many_large_pages_as_in_a_zone)
+TEST_F_TIMEOUT(mirror, mixed_requests_leave_as_many_large_pages_as_in_a_zone, 300)
 {
 	long kb = node_pages(self->nid) * getpagesize() / 1024, in, plain;
-	struct pb_saved auto_online;
-	struct pb_dimm dimm;
 	int nid, i;
 
 	if (!pb_host())
@@ -684,13 +688,13 @@ TEST_F(mirror, mixed_requests_leave_as_many_large_pages_as_in_a_zone)
 		SKIP(return, "need a node without memory and a reserve of whole memory blocks, have node %d with %ld free pages and %ld kB",
 		     nid, pb_node_vmstat(nid, "nr_free_pages"), kb);
 	in = large_after_mix("mix", "strict", self->nid);
-	ASSERT_EQ(0, pb_save(&auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_save(&self->auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
 	ASSERT_EQ(0, pb_write(PB_SYS_MEMORY "/auto_online_blocks", "offline"));
-	ASSERT_EQ(0, pb_hotadd(&dimm, "plain", kb / 1024, nid));
-	for (i = 0; i < dimm.nr; i++)
-		ASSERT_EQ(0, pb_block_set(&dimm.block[i], "online_kernel"));
+	ASSERT_EQ(0, pb_hotadd(&self->dimm, "plain", kb / 1024, nid));
+	for (i = 0; i < self->dimm.nr; i++)
+		ASSERT_EQ(0, pb_block_set(&self->dimm.block[i], "online_kernel"));
 	plain = large_after_mix("mix_plain", "plain", nid);
-	EXPECT_EQ(0, pb_restore(&auto_online));
+	EXPECT_EQ(0, pb_restore(&self->auto_online));
 	TH_LOG("%ld large pages in the reserve, %ld in a zone of its size", in, plain);
 	EXPECT_GT(plain, 0);
 	EXPECT_GE(in, plain);

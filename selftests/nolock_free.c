@@ -88,20 +88,20 @@ static int empty_block_get(struct empty_block *b, const char *tag)
 /* With what is still on its way to the free lists helped on */
 static int empty_block_put(struct empty_block *b)
 {
+	int ret, err = pb_restore(&b->auto_online);
 	char line[128];
-	int ret;
 
 	if (!b->dimm.id[0])
-		return 0;
+		return err;
 	ret = pb_debug("nolock", "free") ?: pb_debug("alloc", "free");
-	if (!ret && pb_block_is(b->block, "state", "online"))
+	if (!ret && b->block && pb_block_is(b->block, "state", "online"))
 		/* An ordinary free, of an order without per-CPU list */
 		ret = pb_debug("alloc", "%d 1 movable node=%d", ORDER,
 			       b->nid) ?: pb_debug("alloc", "free");
 	ret = ret ?: nolock_line(line, sizeof(line));
 	if (!ret && *line)
 		ret = -EBUSY;
-	return ret ?: pb_hotdel(&b->dimm) ?: pb_restore(&b->auto_online);
+	return ret ?: pb_hotdel(&b->dimm) ?: err;
 }
 
 static const char *missing(void)
@@ -128,6 +128,7 @@ FIXTURE_SETUP(deferred)
 	if (!run_on_node(self->b.nid))
 		SKIP(return, "need a node without CPUs, have some on node %d",
 		     self->b.nid);
+	PB_TEARDOWN_FROM_HERE();
 	ret = empty_block_get(&self->b, "deferred");
 	ASSERT_EQ(0, ret) TH_LOG("%s", strerror(-ret));
 }
@@ -243,6 +244,7 @@ FIXTURE_SETUP(disabled)
 	ret = run_on_node(0);
 	if (ret)
 		SKIP(return, "need a CPU on node 0, have: %s", strerror(-ret));
+	PB_TEARDOWN_FROM_HERE();
 	ret = empty_block_get(&self->b, "disabled");
 	ASSERT_EQ(0, ret) TH_LOG("%s", strerror(-ret));
 }

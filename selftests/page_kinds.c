@@ -85,7 +85,9 @@ static int plug(struct pk *pk)
 	if (pk->nid && pb_node_has_memory(pk->nid))
 		return pk_fail(pk, PK_SKIP, "need a node without memory, have node %d with %ld free pages",
 			       pk->nid, pb_node_vmstat(pk->nid, "nr_free_pages"));
-	ret = pb_save(&program->auto_online, AUTO_ONLINE);
+	/* Once: what a hot-add that failed has left is ours */
+	ret = program->auto_online.path[0] ? 0 :
+	      pb_save(&program->auto_online, AUTO_ONLINE);
 	if (!ret)
 		ret = pb_write(AUTO_ONLINE, "offline");
 	if (!ret)
@@ -391,6 +393,8 @@ int pk_run(struct pk *pk, const struct pk_ops *ops)
 		return ret;
 	fflush(NULL);
 	loud = fork();
+	if (loud < 0)
+		return pk_fail(pk, -errno, "fork");
 	if (!loud)
 		noise(pk->nid);
 	for (t = 0; t < tries; t++) {

@@ -4,6 +4,9 @@
  * checks each access, lock and page (PB_SLOW in the environment says how many
  * times slower, default 1). Include this instead of kselftest_harness.h; what
  * tests say in TEST_F_TIMEOUT() is for an ordinary kernel.
+ *
+ * Also, a test that has failed stays failed when it skips the rest, and a
+ * fixture can be torn down when its setup fails.
  */
 #ifndef __PAGEBLOCK_HARNESS_H
 #define __PAGEBLOCK_HARNESS_H
@@ -20,5 +23,29 @@
 #undef TEST_F_TIMEOUT
 #define TEST_F_TIMEOUT(fixture, test, seconds)				\
 	__TEST_F_IMPL(fixture, test, -1, (seconds) * pb_slow())
+
+/* The harness's own would forget what an EXPECT before it has found */
+#undef SKIP
+#define SKIP(statement, fmt, ...) do {					\
+	if (_metadata->exit_code == KSFT_FAIL) {			\
+		TH_LOG("failed, and skips the rest: " fmt, ##__VA_ARGS__); \
+	} else {							\
+		snprintf(_metadata->results->reason,			\
+			 sizeof(_metadata->results->reason), fmt,	\
+			 ##__VA_ARGS__);				\
+		fprintf(TH_LOG_STREAM, "#      SKIP      %s\n",		\
+			_metadata->results->reason);			\
+		_metadata->exit_code = KSFT_SKIP;			\
+	}								\
+	_metadata->trigger = 0;						\
+	statement;							\
+} while (0)
+
+/*
+ * In FIXTURE_SETUP(), before the first change: what fails from here on is torn
+ * down as well, with the fields that are not set yet zero. A SKIP() after it is
+ * torn down with FIXTURE_TEARDOWN_PARENT() only.
+ */
+#define PB_TEARDOWN_FROM_HERE()		(*_metadata->no_teardown = false)
 
 #endif /* __PAGEBLOCK_HARNESS_H */

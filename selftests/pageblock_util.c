@@ -6,6 +6,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/io_uring.h>
 #include <numa.h>
 #include <numaif.h>
 #include <signal.h>
@@ -16,11 +18,13 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "kselftest.h"
 #include "pageblock_util.h"
 
 #define PB_VMREQ	"/opt/pageblock/vmreq"
@@ -44,27 +48,38 @@ void pb_msleep(unsigned int ms)
 		;
 }
 
+/*
+ * A number from the environment, @def when there is none. 0 is allowed where it
+ * is the default. A typing error must not become a test that does nothing.
+ */
 long pb_env(const char *name, long def)
 {
 	const char *text = getenv(name);
+	long value, min = def ? 1 : 0;
+	char *end;
 
-	return text && *text ? strtol(text, NULL, 0) : def;
+	if (!text || !*text)
+		return def;
+	errno = 0;
+	value = strtol(text, &end, 0);
+	if (errno || *end || value < min || value > INT_MAX) {
+		fprintf(stderr, "# %s=%s: need a number from %ld to %d\n", name,
+			text, min, INT_MAX);
+		exit(KSFT_FAIL);
+	}
+	return value;
 }
 
 /* How much slower than a real machine this one is: 5 when emulated, times pb_slow() */
 int pb_timeout_mul(void)
 {
-	long mul = pb_env("TIMEOUT_MUL", 1);
-
-	return mul > 0 ? mul : 1;
+	return pb_env("TIMEOUT_MUL", 1);
 }
 
 /* How much slower than an ordinary kernel this one is, which looks at all it does */
 int pb_slow(void)
 {
-	long slow = pb_env("PB_SLOW", 1);
-
-	return slow > 0 ? slow : 1;
+	return pb_env("PB_SLOW", 1);
 }
 
 int pb_read(const char *path, char *buf, size_t len)
@@ -116,6 +131,26 @@ int pb_save(struct pb_saved *saved, const char *path)
 	if (ret)
 		saved->path[0] = '\0';
 	return ret;
+}
+
+/* Of a file that lists all words, the one in brackets, which is what it is set to */
+int pb_save_choice(struct pb_saved *saved, const char *path)
+{
+	char buf[256], *word, *end;
+	int ret;
+
+	saved->path[0] = '\0';
+	ret = pb_read(path, buf, sizeof(buf));
+	if (ret)
+		return ret;
+	word = strchr(buf, '[');
+	end = word ? strchr(word, ']') : NULL;
+	if (!end)
+		return -EPROTO;
+	*end = '\0';
+	snprintf(saved->path, sizeof(saved->path), "%s", path);
+	snprintf(saved->value, sizeof(saved->value), "%s", word + 1);
+	return 0;
 }
 
 int pb_restore(struct pb_saved *saved)
@@ -359,13 +394,16 @@ bool pb_going_offline(const struct pb_block *block)
 
 /*
  * Wait @seconds for the end of a child that has one by itself; as long again
- * after SIGKILL. Nobody should have to kill it.
+ * after SIGKILL. Nobody should have to kill it. What a failed fork() returned
+ * is nobody's pid, but kill() would take it for everybody's.
  */
 enum pb_end pb_child_end(pid_t pid, double seconds)
 {
 	enum pb_end how;
 	double end;
 
+	if (pid <= 0)
+		return PB_NEVER;
 	for (how = PB_BY_ITSELF; how < PB_NEVER; how++) {
 		end = pb_now() + seconds;
 		if (how == PB_BY_SIGNAL)
@@ -1519,4 +1557,24 @@ bool pb_kmsg_next(int fd, char *record, size_t len)
 	} while (got < 0 && errno == EPIPE);	/* overwritten before it was read */
 	record[got > 0 ? got : 0] = '\0';
 	return got > 0;
+}
+
+/* An io_uring with one fixed buffer, which is pinned until the ring is closed */
+int pb_ring_with_buffer(void *mem, size_t len)
+{
+	struct io_uring_params params = { };
+	struct iovec iov = { .iov_base = mem, .iov_len = len };
+	int fd, ret;
+
+	fd = syscall(__NR_io_uring_setup, 1, &params);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(__NR_io_uring_register, fd, IORING_REGISTER_BUFFERS,
+		      &iov, 1);
+	if (ret) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	return fd;
 }

@@ -101,6 +101,7 @@ long pb_env(const char *name, long def);
 int pb_read(const char *path, char *buf, size_t len);
 int pb_write(const char *path, const char *text);
 int pb_save(struct pb_saved *saved, const char *path);
+int pb_save_choice(struct pb_saved *saved, const char *path);
 void pb_let_go_of_output(void);
 int pb_restore(struct pb_saved *saved);
 
@@ -156,6 +157,7 @@ unsigned long pb_huge_bytes(void);
 unsigned long pb_pfn(const void *addr);
 int pb_page_flags(unsigned long pfn, uint64_t *flags);
 long pb_count_flags(const struct pb_block *block, uint64_t any);
+int pb_ring_with_buffer(void *mem, size_t len);
 long pb_find_flags(const struct pb_block *block, uint64_t any);
 int pb_poison(unsigned long pfn);
 int pb_map_read(unsigned long start_pfn, unsigned long end_pfn,

@@ -58,6 +58,7 @@ FIXTURE_SETUP(guard)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "guard", pb_block_mb(),
 			       pb_target_node()));
@@ -68,8 +69,6 @@ FIXTURE_TEARDOWN(guard)
 {
 	int ret;
 
-	if (!self->dimm.id[0])
-		return;
 	ret = pb_hotdel(&self->dimm);
 	if (ret)
 		TH_LOG("the memory stays: %s", strerror(-ret));

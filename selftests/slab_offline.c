@@ -55,6 +55,7 @@ FIXTURE_SETUP(slab)
 	close(FILES + 63);
 
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
+	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
 	ret = pb_hotadd(&self->dimm, "slab", 2 * pb_block_mb(),
 			pb_target_node());
