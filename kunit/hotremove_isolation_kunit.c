@@ -106,9 +106,43 @@ static void block_can_be_born_isolated_with_its_type(struct kunit *test)
 	init_pageblock_migratetype(page, original, false);
 }
 
+static void block_that_becomes_hotremove_leaves_the_highatomic_reserve(struct kunit *test)
+{
+	struct page *page = own_block(test);
+	unsigned long reserved, left, nr_new, nr_back;
+	struct zone *zone = page_zone(page);
+	int original = type_of(page);
+	long managed, managed_after;
+
+	KUNIT_ASSERT_TRUE(test, isolate(page));
+	scoped_guard(spinlock_irqsave, &zone->lock) {
+		managed = atomic_long_read(&zone->movable_only_managed);
+		reserved = zone->nr_reserved_highatomic;
+		init_pageblock_migratetype(page, MIGRATE_HIGHATOMIC, true);
+		zone->nr_reserved_highatomic += pageblock_nr_pages;
+
+		nr_new = set_isolated_hotremove(page);
+		zone->hotremove_pages += nr_new;
+		left = zone->nr_reserved_highatomic;
+
+		nr_back = hotremove_to_kernel(zone, page);
+		managed_after = atomic_long_read(&zone->movable_only_managed);
+		/* Whatever it was left at: nothing stays wrong */
+		zone->nr_reserved_highatomic = reserved;
+	}
+	KUNIT_EXPECT_EQ(test, pageblock_nr_pages, nr_new);
+	KUNIT_EXPECT_EQ(test, reserved, left);
+	KUNIT_EXPECT_EQ(test, pageblock_nr_pages, nr_back);
+	KUNIT_EXPECT_EQ(test, managed, managed_after);
+
+	KUNIT_EXPECT_TRUE(test, unisolate(page));
+	init_pageblock_migratetype(page, original, false);
+}
+
 static struct kunit_case hotremove_isolation_cases[] = {
 	KUNIT_CASE(isolation_keeps_every_type),
 	KUNIT_CASE(block_can_be_born_isolated_with_its_type),
+	KUNIT_CASE(block_that_becomes_hotremove_leaves_the_highatomic_reserve),
 	{}
 };
 

@@ -75,16 +75,19 @@ static struct zone *fake_zone(struct kunit *test)
 struct zone_size {
 	const char *name;
 	long managed;
-	unsigned long hotremove, ordinary;
+	unsigned long hotremove;	/* present; a balloon may hold some of it */
+	long movable_only_managed;
+	unsigned long ordinary;
 	bool movable_only;
 };
 
 static const struct zone_size zone_sizes[] = {
-	{ "empty",			0,	0,	0,	false },
-	{ "ordinary",			1000,	0,	1000,	false },
-	{ "mixed",			1000,	600,	400,	false },
-	{ "all hotremove",		1000,	1000,	0,	true },
-	{ "all hotremove, ballooned",	900,	1000,	0,	true },
+	{ "empty",			0,	0,	0,	0,	false },
+	{ "ordinary",			1000,	0,	0,	1000,	false },
+	{ "mixed",			1000,	600,	600,	400,	false },
+	{ "mixed, ballooned",		600,	600,	200,	400,	false },
+	{ "all hotremove",		1000,	1000,	1000,	0,	true },
+	{ "all hotremove, ballooned",	900,	1000,	900,	0,	true },
 };
 
 static void zone_size_desc(const struct zone_size *s, char *desc)
@@ -101,6 +104,7 @@ static void ordinary_pages_are_what_is_left(struct kunit *test)
 
 	atomic_long_set(&zone->managed_pages, s->managed);
 	zone->hotremove_pages = s->hotremove;
+	atomic_long_set(&zone->movable_only_managed, s->movable_only_managed);
 
 	KUNIT_EXPECT_EQ(test, s->ordinary, zone_ordinary_pages(zone));
 	KUNIT_EXPECT_EQ(test, s->movable_only, zone_is_movable_only(zone));

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
+#include "../internal.h"
 #include "../mirror_reserve.h"
 #include "../page_alloc.h"
 
@@ -101,6 +102,54 @@ static void kinds_of_requests_do_not_share_pageblocks(struct kunit *test)
 	__free_page(unmovable);
 	__free_page(reclaimable);
 }
+
+static bool has_type_of_free_blocks(struct page *page)
+{
+	return get_pfnblock_kept_migratetype(page, page_to_pfn(page)) == MIGRATE_MOVABLE;
+}
+
+/*
+ * Chunks of less than a pageblock are listed by its type. If that can be the one
+ * under which wholly free pageblocks are listed, chunks are looked for, and taken
+ * off, on the wrong list when the pageblock gets another one.
+ */
+static void no_pageblock_has_the_type_that_free_ones_are_listed_by(struct kunit *test)
+{
+	struct page *unit[3];
+	unsigned long i;
+	int n;
+
+	/* Most of them have not been used since boot */
+	for (n = 0; n < ARRAY_SIZE(unit); n++)
+		unit[n] = take(test, GFP_KERNEL, MAX_PAGE_ORDER);
+	for (n = 0; n < ARRAY_SIZE(unit); n++) {
+		for (i = 0; i < MAX_ORDER_NR_PAGES; i += pageblock_nr_pages)
+			KUNIT_EXPECT_FALSE(test, has_type_of_free_blocks(unit[n] + i));
+		__free_pages(unit[n], MAX_PAGE_ORDER);
+	}
+}
+
+#ifdef CONFIG_MEMORY_FAILURE
+static void a_page_taken_off_leaves_the_rest_of_its_pageblock_free(struct kunit *test)
+{
+	struct page *page = take(test, GFP_KERNEL, MAX_PAGE_ORDER);
+	struct page *bad = page + 5;
+	unsigned long i;
+
+	__free_pages(page, MAX_PAGE_ORDER);
+	KUNIT_ASSERT_TRUE(test, mirror_take_page_off(bad));
+	KUNIT_EXPECT_FALSE(test, has_type_of_free_blocks(bad));
+	KUNIT_EXPECT_FALSE(test, mirror_page_is_free(bad));
+	for (i = 0; i < pageblock_nr_pages; i++)
+		KUNIT_EXPECT_EQ(test, page + i != bad, mirror_page_is_free(page + i));
+
+	ClearPageHWPoisonTakenOff(bad);
+	KUNIT_EXPECT_EQ(test, 0, mirror_reserve_free(bad, 0, false));
+	/* And they are one again */
+	page = take(test, GFP_KERNEL, MAX_PAGE_ORDER);
+	__free_pages(page, MAX_PAGE_ORDER);
+}
+#endif
 
 static void the_reserve_reads_as_isolated_and_cannot_be(struct kunit *test)
 {
@@ -242,6 +291,10 @@ static struct kunit_case mirror_pool_cases[] = {
 	KUNIT_CASE(every_order_is_served_from_the_reserve),
 	KUNIT_CASE(a_page_that_is_split_comes_home_in_pieces),
 	KUNIT_CASE(kinds_of_requests_do_not_share_pageblocks),
+	KUNIT_CASE(no_pageblock_has_the_type_that_free_ones_are_listed_by),
+#ifdef CONFIG_MEMORY_FAILURE
+	KUNIT_CASE(a_page_taken_off_leaves_the_rest_of_its_pageblock_free),
+#endif
 	KUNIT_CASE(the_reserve_reads_as_isolated_and_cannot_be),
 	KUNIT_CASE(an_atomic_request_is_served),
 	KUNIT_CASE(a_request_that_cannot_wait_is_served),
