@@ -12,7 +12,6 @@
  *   |-- 0: online_movable --|-- 1: online_movable --|
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,9 +162,8 @@ TEST_F_TIMEOUT(audit, one_page_too_many_is_reported_with_what_was_done, 180)
 
 	if (!pb_debug_has("fault"))
 		SKIP(return, "need the debug module built with PB_FAULTS=1, have it without");
-	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	fd = pb_kmsg_open_end();
 	ASSERT_GE(fd, 0);
-	ASSERT_GE(lseek(fd, 0, SEEK_END), 0);
 	ASSERT_EQ(0, pb_read(TAINTED, buf, sizeof(buf)));
 	tainted = strtoul(buf, NULL, 0);
 
@@ -222,9 +220,8 @@ TEST_F_TIMEOUT(audit, each_operation_is_named_in_a_report, 180)
 
 	if (!pb_debug_has("fault"))
 		SKIP(return, "need the debug module built with PB_FAULTS=1, have it without");
-	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	fd = pb_kmsg_open_end();
 	ASSERT_GE(fd, 0);
-	ASSERT_GE(lseek(fd, 0, SEEK_END), 0);
 
 	EXPECT_NAMED(self, fd, "isolate", self->start_pfn, self->end_pfn);
 	EXPECT_NAMED(self, fd, "undo", self->start_pfn, self->end_pfn);

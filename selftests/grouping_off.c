@@ -15,7 +15,6 @@
  * set.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,16 +35,6 @@ FIXTURE(grouping) {
 	struct pb_dimm dimm;	/* one block for the pages, one for its zone */
 	int nid;
 };
-
-/* The kernel's log from now on */
-static int log_open(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
 
 /* What the kernel has said last: 1 on, 0 off, -1 nothing. Closes the log */
 static int grouping(int fd)
@@ -94,7 +83,7 @@ FIXTURE_SETUP(grouping)
 /* The block that comes last has its zone for itself again: grouping is on */
 FIXTURE_TEARDOWN_PARENT(grouping)
 {
-	int log = log_open();
+	int log = pb_kmsg_open_end();
 
 	pb_debug("alloc", "free");
 	EXPECT_EQ(0, pb_restore(&self->min_free));
@@ -203,7 +192,7 @@ TEST_F_TIMEOUT(grouping, or_not_pages_are_on_the_list_of_their_blocks_type, 180)
 
 	/* Not before: what is movable would come from there */
 	ASSERT_EQ(0, pb_block_set(&self->dimm.block[1], "online_movable"));
-	log = log_open();
+	log = pb_kmsg_open_end();
 	ASSERT_EQ(0, stop_grouping(&self->dimm.block[1], &self->min_free,
 				   &self->scale));
 	ASSERT_EQ(0, grouping(log))

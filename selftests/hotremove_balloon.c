@@ -20,6 +20,7 @@
 
 #define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define BALLOON_MB	64
+#define WAIT_S		20.0
 #define NID		0	/* of the CPUs: whose free pages a balloon takes first */
 
 FIXTURE(balloon) {
@@ -28,33 +29,6 @@ FIXTURE(balloon) {
 	char dir[32];
 	long mb;	/* what the guest had, 0: the balloon is not ours */
 };
-
-/* What the guest has left, in MB; -ENODEV: no balloon */
-static long actual_mb(void)
-{
-	char reply[256];
-	long mb;
-
-	if (pb_host_request(reply, sizeof(reply), "hmp info balloon") ||
-	    sscanf(reply, "ok balloon: actual=%ld", &mb) != 1)
-		return -ENODEV;
-	return mb;
-}
-
-static int resize(long mb)
-{
-	double end = pb_now() + 20.0 * pb_timeout_mul();
-	char reply[256];
-
-	if (pb_host_request(reply, sizeof(reply), "hmp balloon %ld", mb))
-		return -EIO;
-	while (actual_mb() != mb) {
-		if (pb_now() > end)
-			return -ETIMEDOUT;
-		pb_msleep(50);
-	}
-	return 0;
-}
 
 /* The default limit of a tmpfs: half of the pages that inodes can use */
 static long tmpfs_inodes(const char *dir)
@@ -73,7 +47,7 @@ FIXTURE_SETUP(balloon)
 {
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
-	if (actual_mb() < 0)
+	if (pb_balloon_mb() < 0)
 		SKIP(return, "need a balloon device, have none");
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
 	PB_TEARDOWN_FROM_HERE();
@@ -87,7 +61,7 @@ FIXTURE_SETUP(balloon)
 FIXTURE_TEARDOWN_PARENT(balloon)
 {
 	if (self->mb > 0)
-		EXPECT_EQ(0, resize(self->mb));
+		EXPECT_EQ(0, pb_balloon_resize(self->mb, WAIT_S));
 	if (self->dir[0])
 		rmdir(self->dir);
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
@@ -97,13 +71,13 @@ FIXTURE_TEARDOWN_PARENT(balloon)
 TEST_F_TIMEOUT(balloon, its_pages_are_missing_in_hotremove_memory_only, 120)
 {
 	long nr = (BALLOON_MB << 20) / getpagesize();
-	long before, filled, after, inside, mb = actual_mb();
+	long before, filled, after, inside, mb = pb_balloon_mb();
 
 	ASSERT_GT(mb, BALLOON_MB);
 	before = tmpfs_inodes(self->dir);
 	ASSERT_GT(before, 0);
 	self->mb = mb;
-	ASSERT_EQ(0, resize(mb - BALLOON_MB));
+	ASSERT_EQ(0, pb_balloon_resize(mb - BALLOON_MB, WAIT_S));
 	/* PG_offline: the pages of a balloon, and nobody else's in an online block */
 	inside = pb_count_flags(&self->dimm.block[0], PB_KPF_OFFLINE);
 	ASSERT_GE(inside, nr / 2)
@@ -117,7 +91,7 @@ TEST_F_TIMEOUT(balloon, its_pages_are_missing_in_hotremove_memory_only, 120)
 		TH_LOG("%ld inodes less, with %ld pages of ordinary memory in the balloon",
 		       before - filled, nr - inside);
 
-	ASSERT_EQ(0, resize(mb));
+	ASSERT_EQ(0, pb_balloon_resize(mb, WAIT_S));
 	self->mb = 0;
 	EXPECT_EQ(0, pb_count_flags(&self->dimm.block[0], PB_KPF_OFFLINE));
 	after = tmpfs_inodes(self->dir);

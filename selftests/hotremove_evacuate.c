@@ -13,7 +13,6 @@
  * the module knows. On a kernel that does not move them it fails (RETRY_MAYFAIL).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -281,12 +280,10 @@ TEST_F(usable, an_oom_report_says_what_was_usable)
 
 	if (!pb_debug_has("press"))
 		SKIP(return, "need the debug module's press, have none");
-	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	fd = pb_kmsg_open_end();
 	ASSERT_GE(fd, 0);
-	report = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	report = pb_kmsg_open_end();
 	ASSERT_GE(report, 0);
-	lseek(fd, 0, SEEK_END);
-	lseek(report, 0, SEEK_END);
 	kills = pb_vmstat("oom_kill");
 
 	pid = eat_all();

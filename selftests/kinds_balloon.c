@@ -17,37 +17,17 @@
 
 #define BALLOON_MB	16
 
-/* What the guest has left, in MB; -ENODEV: no balloon */
-static long actual_mb(void)
-{
-	char reply[256];
-	long mb;
-
-	if (pb_host_request(reply, sizeof(reply), "hmp info balloon") ||
-	    sscanf(reply, "ok balloon: actual=%ld", &mb) != 1)
-		return -ENODEV;
-	return mb;
-}
-
 static int resize(struct pk *pk, long mb)
 {
-	double end = pb_now() + 10.0 * pb_timeout_mul();
-	char reply[256];
+	int ret = pb_balloon_resize(mb, 10.0);
 
-	if (pb_host_request(reply, sizeof(reply), "hmp balloon %ld", mb))
-		return pk_fail(pk, -EIO, "balloon: %s", reply);
-	while (actual_mb() != mb) {
-		if (pb_now() > end)
-			return pk_fail(pk, -ETIMEDOUT, "the balloon leaves %ld MB, not %ld",
-				       actual_mb(), mb);
-		pb_msleep(50);
-	}
-	return 0;
+	return ret ? pk_fail(pk, ret, "the balloon leaves %ld MB, not %ld",
+			     pb_balloon_mb(), mb) : 0;
 }
 
 static int make_balloon(struct pk *pk)
 {
-	long mb = actual_mb();
+	long mb = pb_balloon_mb();
 
 	if (mb < 0)
 		return pk_fail(pk, PK_SKIP, "need a balloon device, have none");
@@ -72,7 +52,7 @@ static int use_balloon(struct pk *pk)
 
 static int check_balloon(struct pk *pk)
 {
-	long mb = actual_mb();
+	long mb = pb_balloon_mb();
 
 	if (mb != pk->num[0] - BALLOON_MB)
 		return pk_fail(pk, -EPROTO, "the balloon leaves %ld MB, not %ld",

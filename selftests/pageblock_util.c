@@ -1547,6 +1547,22 @@ int pb_mirror_resize(int nid, long kb)
 
 /* The kernel's log */
 
+/* For pb_kmsg_next(): what is logged from now on */
+int pb_kmsg_open_end(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (lseek(fd, 0, SEEK_END) < 0) {
+		int ret = -errno;
+
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
 /* The next record of /dev/kmsg, which is open for reading and does not block */
 bool pb_kmsg_next(int fd, char *record, size_t len)
 {
@@ -1577,4 +1593,32 @@ int pb_ring_with_buffer(void *mem, size_t len)
 		return ret;
 	}
 	return fd;
+}
+
+/* What the balloon leaves to the guest, in MB; -ENODEV: no balloon */
+long pb_balloon_mb(void)
+{
+	char reply[256];
+	long mb;
+
+	if (pb_host_request(reply, sizeof(reply), "hmp info balloon") ||
+	    sscanf(reply, "ok balloon: actual=%ld", &mb) != 1)
+		return -ENODEV;
+	return mb;
+}
+
+/* -ETIMEDOUT: the guest has not come to @mb within @seconds */
+int pb_balloon_resize(long mb, double seconds)
+{
+	double end = pb_now() + seconds * pb_timeout_mul();
+	char reply[256];
+
+	if (pb_host_request(reply, sizeof(reply), "hmp balloon %ld", mb))
+		return -EIO;
+	while (pb_balloon_mb() != mb) {
+		if (pb_now() > end)
+			return -ETIMEDOUT;
+		pb_msleep(50);
+	}
+	return 0;
 }

@@ -158,6 +158,8 @@ unsigned long pb_pfn(const void *addr);
 int pb_page_flags(unsigned long pfn, uint64_t *flags);
 long pb_count_flags(const struct pb_block *block, uint64_t any);
 int pb_ring_with_buffer(void *mem, size_t len);
+long pb_balloon_mb(void);
+int pb_balloon_resize(long mb, double seconds);
 long pb_find_flags(const struct pb_block *block, uint64_t any);
 int pb_poison(unsigned long pfn);
 int pb_map_read(unsigned long start_pfn, unsigned long end_pfn,
@@ -192,6 +194,7 @@ long pb_mirror_kb(int nid, const char *file);
 int pb_mirror_resize(int nid, long kb);
 
 /* The kernel's log */
+int pb_kmsg_open_end(void);
 bool pb_kmsg_next(int fd, char *record, size_t len);
 
 /* Loads */
