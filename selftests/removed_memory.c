@@ -11,8 +11,8 @@
  *
  * Compaction is run by SCHED_IDLE tasks that share CPU 1 with others: they wait
  * for a second or more whenever their few milliseconds are over. All movable
- * memory of the node is in the DIMM that goes, full of mlocked pages: compaction
- * has to look at each but takes none, so nobody has to wait for it.
+ * memory of the node is in the DIMM that goes, with mlocked pages: compaction has
+ * to look at each but takes none, so nobody has to wait for it.
  *
  * PB_ROUNDS is how often a DIMM is removed (default 5).
  */
@@ -137,7 +137,7 @@ static long sum(const struct passes *passes)
 	return nr;
 }
 
-/* Hot-adds the DIMM and fills half of it */
+/* Hot-adds the DIMM and puts @len bytes there */
 static int plug(struct pb_dimm *dimm, int nid, char **mem, size_t len)
 {
 	int ret = pb_hotadd(dimm, "goes", pb_block_mb(), nid);
@@ -161,7 +161,8 @@ TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 	double until;
 	char *page;
 
-	self->len = (pb_block_mb() << 20) / 2;
+	/* With guard pages (debug_guardpage_minorder=2) each page takes four */
+	self->len = (pb_block_mb() << 20) / 8;
 	for (i = 0; i < NR_COMPACTING; i++)
 		task[i] = start(self->compact, &self->passes[i]);
 	for (; i < NR_COMPACTING + NR_HOGS; i++)
