@@ -547,9 +547,19 @@ int pb_hotdel(struct pb_dimm *dimm)
 				 dimm->block[i].id);
 			left += !access(path, F_OK);
 		}
+		/* The kernel lets go of its blocks first, and ejects it then */
 		if (!left) {
-			dimm->id[0] = '\0';
-			return 0;
+			ret = pb_host_request(reply, sizeof(reply), "query %s",
+					      dimm->id);
+			if (ret) {
+				fprintf(stderr, "# host, query %s: %s\n",
+					dimm->id, reply);
+				return ret;
+			}
+			if (!strcmp(reply, "ok absent")) {
+				dimm->id[0] = '\0';
+				return 0;
+			}
 		}
 		pb_msleep(20);
 	} while (pb_now() < end);
