@@ -24,9 +24,10 @@
 #include "pageblock_harness.h"
 
 #define ZONE	"Movable"
+#define PROACTIVE	"/proc/sys/vm/compaction_proactiveness"
 
 FIXTURE(target) {
-	struct pb_saved auto_online;
+	struct pb_saved auto_online, proactive;
 	struct pb_dimm dimm;
 	struct pb_block *mem;	/* the only memory of its zone */
 	unsigned long nr;	/* pages of a pageblock */
@@ -47,7 +48,10 @@ FIXTURE_SETUP(target)
 	self->nid = pb_target_node();
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_save(&self->proactive, PROACTIVE));
 	PB_TEARDOWN_FROM_HERE();
+	/* kcompactd must not make a free block first, at a lower priority */
+	ASSERT_EQ(0, pb_write(PROACTIVE, "0"));
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "target", pb_block_mb(),
 			       self->nid));
@@ -62,6 +66,7 @@ FIXTURE_TEARDOWN_PARENT(target)
 {
 	EXPECT_EQ(0, pb_undo_all());
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
+	EXPECT_EQ(0, pb_restore(&self->proactive));
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 }
 
@@ -127,6 +132,8 @@ TEST_F_TIMEOUT(target, of_compaction_is_no_isolated_block, 300)
 	ASSERT_EQ(0, pb_debug_range("isolate", start, end));
 	before = pb_map_free(start, end);
 	ASSERT_GT(before, (long)(end - start) / 4);
+	ASSERT_EQ(0, free_blocks(self->nid))
+		TH_LOG("somebody else has compacted");
 
 	ret = pb_debug("compact", "%d node=%d", self->order, self->nid);
 	after = pb_map_free(start, end);
