@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Keeps the lock of everything that poisons and unpoisons pages for so many
- * milliseconds, so that it can be seen what they make of what happens meanwhile.
+ * milliseconds, or until its writer is killed, so that it can be seen what they
+ * make of what happens meanwhile.
  */
-#include <linux/delay.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include "pageblock_debug.h"
 
-#define PB_POISON_MAX_MS	10000
+#define PB_POISON_MAX_MS	600000
 
 static ssize_t poison_lock_write(struct file *file, const char __user *ubuf,
 				 size_t count, loff_t *ppos)
@@ -20,8 +21,8 @@ static ssize_t poison_lock_write(struct file *file, const char __user *ubuf,
 		return -EINVAL;
 
 	guard(mutex)(pb_sym.mf_mutex);
-	msleep(ms);
-	return count;
+	schedule_timeout_killable(msecs_to_jiffies(ms));
+	return fatal_signal_pending(current) ? -EINTR : count;
 }
 
 static const struct file_operations poison_lock_fops = {

@@ -1510,6 +1510,24 @@ long pb_task_switches(pid_t pid)
 	return pb_file_value(path, "voluntary_ctxt_switches");
 }
 
+/* Wait at most @seconds until it sleeps in the kernel, for what no signal ends */
+bool pb_task_sleeps(pid_t pid, double seconds)
+{
+	char path[64], buf[512], *p;
+	double end = pb_now() + seconds;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	do {
+		if (pb_read(path, buf, sizeof(buf)))
+			return false;
+		p = strrchr(buf, ')');
+		if (p && p[1] && p[2] == 'D')
+			return true;
+		pb_msleep(5);
+	} while (pb_now() < end);
+	return false;
+}
+
 /* Pages that an unmovable request could have, as the kernel counts them */
 long pb_usable_free(void)
 {

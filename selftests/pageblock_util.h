@@ -210,6 +210,7 @@ const char *pb_disk_dir(void);
 pid_t pb_kthread(const char *comm);
 long pb_task_ticks(pid_t pid);
 long pb_task_switches(pid_t pid);
+bool pb_task_sleeps(pid_t pid, double seconds);
 
 /*
  * The feature under test is missing: that is a failure, not a skip. A kernel

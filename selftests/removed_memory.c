@@ -10,9 +10,10 @@
  *     looks at the next page: not there
  *
  * Compaction is run by SCHED_IDLE tasks that share CPU 1 with others: they wait
- * for a second or more whenever their few milliseconds are over. All movable
- * memory of the node is in the DIMM that goes, with mlocked pages: compaction has
- * to look at each but takes none, so nobody has to wait for it.
+ * for a second or more whenever their few milliseconds are over. The others only
+ * run while the DIMM is removed. All movable memory of the node is in it, with
+ * mlocked pages: compaction has to look at each but takes none, so nobody has to
+ * wait for it.
  *
  * PB_ROUNDS is how often a DIMM is removed (default 5).
  */
@@ -127,6 +128,15 @@ static pid_t start(const char *compact, struct passes *passes)
 	}
 }
 
+/* SIGSTOP: those that compact have the CPU to themselves, until SIGCONT */
+static void hogs(const pid_t *hog, int sig)
+{
+	int i;
+
+	for (i = 0; i < NR_HOGS; i++)
+		kill(hog[i], sig);
+}
+
 static long sum(const struct passes *passes)
 {
 	long nr = 0;
@@ -156,7 +166,7 @@ static int plug(struct pb_dimm *dimm, int nid, char **mem, size_t len)
 TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 {
 	long rounds = pb_env("PB_ROUNDS", 5), r, scanned, i;
-	pid_t task[NR_COMPACTING + NR_HOGS];
+	pid_t task[NR_COMPACTING + NR_HOGS], *hog = task + NR_COMPACTING;
 	long nr[NR_COMPACTING], under_way = 0;
 	double until;
 	char *page;
@@ -169,6 +179,7 @@ TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 		task[i] = start(NULL, NULL);
 
 	for (r = 0; r < rounds; r++) {
+		hogs(hog, SIGSTOP);
 		ASSERT_EQ(0, plug(&self->goes, self->nid, &self->mem, self->len));
 		for (page = self->mem; page < self->mem + self->len;
 		     page += self->len / 8)
@@ -182,6 +193,9 @@ TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 		       pb_now() < until)
 			pb_msleep(20);
 		ASSERT_LT(pb_now(), until) TH_LOG("compaction does not get there");
+		hogs(hog, SIGCONT);
+		/* By now they have taken the CPU from those that compact */
+		pb_msleep(100 * pb_timeout_mul());
 
 		for (i = 0; i < NR_COMPACTING; i++) {
 			nr[i] = self->passes[i].nr;
@@ -191,6 +205,7 @@ TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 		ASSERT_EQ(0, munmap(self->mem, self->len));
 
 		/* All go on where they were */
+		hogs(hog, SIGSTOP);
 		until = pb_now() + 40.0 * pb_timeout_mul();
 		for (i = 0; i < NR_COMPACTING; i++) {
 			while (self->passes[i].nr < nr[i] + 1 && pb_now() < until)
