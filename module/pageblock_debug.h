@@ -22,6 +22,7 @@
  * press.c	allocates until none is left, and how long that took
  * slab.c	objects of a slab cache, and slabs that have none in use
  * balance.c	whether kswapd finds a node balanced, for a difference of a CPU
+ * throttle.c	whether kswapd helps a direct reclaimer that is throttled
  * poison.c	keeps the lock of memory failures
  * mirror.c	requests for the mirror reserve, and where memory is (if there)
  * fault.c	makes one counter wrong (PB_FAULTS=1 builds only)
@@ -105,6 +106,7 @@ struct capture_control;
  * @put_task_stack:		kernel/fork.c
  * @mf_mutex:			mm/memory-failure.c
  * @pgdat_balanced:		mm/vmscan.c; NULL if there is no such function
+ * @allow_direct_reclaim:	mm/vmscan.c; NULL if there is no such function
  * @lock_device_hotplug:	drivers/base/core.c
  * @unlock_device_hotplug:	drivers/base/core.c
  * @hotremove_convert:		mm/hotremove_convert.c
@@ -131,6 +133,7 @@ struct pb_symbols {
 	struct mutex *mf_mutex;
 #endif
 	bool (*pgdat_balanced)(pg_data_t *pgdat, int order, int highest_zoneidx);
+	bool (*allow_direct_reclaim)(pg_data_t *pgdat);
 #ifdef CONFIG_MIGRATE_HOTREMOVE
 	void (*lock_device_hotplug)(void);
 	void (*unlock_device_hotplug)(void);
@@ -306,6 +309,9 @@ void pb_press_victim(struct task_struct *task);
 
 /* balance.c */
 void pb_balance_init(struct dentry *dir);
+
+/* throttle.c */
+void pb_throttle_init(struct dentry *dir);
 
 /* poison.c */
 #ifdef CONFIG_MEMORY_FAILURE

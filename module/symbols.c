@@ -46,6 +46,7 @@ static const struct {
 #endif
 	/* Static: the compiler may have put it into its callers */
 	{ "pgdat_balanced", offsetof(struct pb_symbols, pgdat_balanced), true },
+	{ "allow_direct_reclaim", offsetof(struct pb_symbols, allow_direct_reclaim), true },
 #ifdef CONFIG_MIGRATE_HOTREMOVE
 	PB_SYMBOL(lock_device_hotplug),
 	PB_SYMBOL(unlock_device_hotplug),

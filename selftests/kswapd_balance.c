@@ -9,6 +9,9 @@
  * A CPU keeps up to 125 pages to itself, of each counter. Where that matters the
  * free pages are a snapshot, which has them, so what is subtracted from them has
  * to be one too. Or kswapd sleeps below the high mark, or reclaims above it.
+ *
+ * And nobody may be throttled until kswapd has freed more pages of a node that
+ * kswapd finds balanced: they would wait for each other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +21,7 @@
 #include "pageblock_harness.h"
 
 #define FILE_BALANCE	PB_DEBUGFS "/balance"
+#define FILE_THROTTLE	PB_DEBUGFS "/throttle"
 #define PAGES		100	/* of 125 at most */
 
 /* What the debug module says about the question it asked last */
@@ -104,6 +108,64 @@ TEST_F(balance, trigger_refuses_what_no_cpu_keeps_to_itself)
 	EXPECT_EQ(-EINVAL, pb_debug("balance", "%d", variant->pages));
 	ASSERT_EQ(0, ask(variant->pages, self->nid, &after));
 	EXPECT_EQ(before.marks, after.marks);
+}
+
+/* Free pages in a zone without LRU pages, and no others */
+FIXTURE(throttled) {
+	long quiet;		/* the number of these free pages */
+	/* The verdicts on the node, with them */
+	int balanced, allowed;
+	/* The same with high marks out of reach, and low min marks */
+	int work_balanced, work_allowed;
+	/* And without them */
+	int no_balanced, no_allowed;
+};
+
+FIXTURE_SETUP(throttled)
+{
+	char buf[256];
+	int ret;
+
+	if (!pb_debug_has("throttle"))
+		SKIP(return, "need pageblock_debug.ko and a function allow_direct_reclaim, have none");
+	ret = pb_debug("throttle", "node=0");
+	if (ret == -ENODATA)
+		SKIP(return, "need a zone of node 0 with free pages and no LRU pages, have none");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, pb_read(FILE_THROTTLE, buf, sizeof(buf)));
+	ASSERT_EQ(7, sscanf(buf, "node 0 quiet=%ld balanced=%d allowed=%d work: balanced=%d allowed=%d without: balanced=%d allowed=%d",
+			    &self->quiet, &self->balanced, &self->allowed,
+			    &self->work_balanced, &self->work_allowed,
+			    &self->no_balanced, &self->no_allowed));
+	TH_LOG("%s", buf);
+}
+
+FIXTURE_TEARDOWN(throttled)
+{
+}
+
+TEST_F(throttled, is_nobody_on_a_node_that_kswapd_finds_balanced)
+{
+	ASSERT_GT(self->quiet, 0);
+	/* Precondition: these pages are enough for kswapd */
+	ASSERT_EQ(1, self->balanced);
+	EXPECT_EQ(1, self->allowed)
+		TH_LOG("waits for a kswapd that has nothing to do");
+}
+
+TEST_F(throttled, is_nobody_while_such_pages_are_enough_of_a_reserve)
+{
+	ASSERT_GT(self->quiet, 0);
+	/* Precondition: it is not for kswapd's verdict */
+	ASSERT_EQ(0, self->work_balanced);
+	EXPECT_EQ(1, self->work_allowed)
+		TH_LOG("these free pages do not count");
+}
+
+TEST_F(throttled, is_who_reclaims_where_nothing_is_free)
+{
+	ASSERT_EQ(0, self->no_balanced);
+	EXPECT_EQ(0, self->no_allowed);
 }
 
 TEST_HARNESS_MAIN
