@@ -267,6 +267,7 @@ static void pb_audit(void)
 	pb_report.nr = 0;
 	pb_report.incomplete = 0;
 	pb_stats.looks++;
+	pb_transit_settle();
 
 	zone = pb_first_zone();
 	/* Nothing to look at is nothing seen */

@@ -184,7 +184,7 @@ static ssize_t balance_write(struct file *file, const char __user *ubuf,
 	b.zone = pb_cma_zone(nid);
 	if (!b.zone)
 		return -ENODEV;
-	if (abs(b.pages) > S8_MAX ||
+	if (b.pages < -S8_MAX || b.pages > S8_MAX ||
 	    2 * S8_MAX > pb_exact(b.zone, NR_FREE_CMA_PAGES) ||
 	    4 * S8_MAX > pb_usable(b.zone))
 		return -ERANGE;

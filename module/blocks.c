@@ -215,6 +215,22 @@ static struct notifier_block pb_memory_nb = {
 };
 
 /**
+ * pb_transit_settle() - know more about an operation that was not announced
+ *
+ * What was under way when the module was loaded is over once nobody changes
+ * memory. Not every such operation announces its end.
+ */
+void pb_transit_settle(void)
+{
+	if (!READ_ONCE(pb_transit.unknown) ||
+	    !percpu_down_read_trylock(pb_sym.mem_hotplug_lock))
+		return;
+	scoped_guard(spinlock_irqsave, &pb_transit_lock)
+		pb_transit.unknown = false;
+	percpu_up_read(pb_sym.mem_hotplug_lock);
+}
+
+/**
  * pb_transit_get() - what memory hotplug works on at this moment
  * @transit:	filled in
  */

@@ -163,6 +163,7 @@ struct pb_transit {
 
 int pb_blocks_init(void);
 void pb_blocks_exit(void);
+void pb_transit_settle(void);
 void pb_transit_get(struct pb_transit *transit);
 const char *pb_type_name(int type);
 unsigned long pb_block_flags(unsigned long pfn);

@@ -31,6 +31,8 @@ struct pb_answers {
 /**
  * struct pb_throttle - what came out of it
  * @pgdat:	the node
+ * @asleep:	kswapd was: only then its verdict matters to who is throttled
+ * @reserve:	sum of the min marks
  * @quiet:	number of free pages in zones without LRU pages
  * @some:	answers with these alone
  * @work:	the same, all high marks out of reach and low min marks
@@ -38,6 +40,8 @@ struct pb_answers {
  */
 static struct pb_throttle {
 	pg_data_t *pgdat;
+	bool asleep;
+	unsigned long reserve;
 	long quiet;
 	struct pb_answers some;
 	struct pb_answers work;
@@ -157,17 +161,22 @@ static void pb_marks_restore(struct pb_throttle *t, const struct pb_min_high *sa
 static int pb_throttle_ask(void *data)
 {
 	struct pb_throttle *t = data;
-	struct zone *zone = t->pgdat->node_zones, *end = zone + ZONE_NORMAL + 1;
+	struct zone *zone, *end = t->pgdat->node_zones + ZONE_NORMAL + 1;
 	struct pb_taken loud = {}, quiet = {};
 	struct pb_min_high saved;
 	unsigned long lru = 0;
 
-	for (; zone < end; zone++) {
-		if (!managed_zone(zone))
-			continue;
-		if (pb_is_quiet(zone)) {
+	for (zone = t->pgdat->node_zones; zone < end; zone++) {
+		t->reserve += zone->_watermark[WMARK_MIN];
+		if (managed_zone(zone) && pb_is_quiet(zone))
 			t->quiet += pb_sum(zone, NR_FREE_PAGES);
-		} else {
+	}
+	if (!t->quiet)
+		return -ENODATA;
+	t->asleep = waitqueue_active(&t->pgdat->kswapd_wait);
+
+	for (zone = t->pgdat->node_zones; zone < end; zone++) {
+		if (managed_zone(zone) && !pb_is_quiet(zone)) {
 			pb_take(zone, &loud);
 			atomic_long_add(PB_LRU_PAGES,
 					&zone->vm_stat[NR_ZONE_INACTIVE_FILE]);
@@ -198,7 +207,7 @@ static ssize_t throttle_write(struct file *file, const char __user *ubuf,
 {
 	char buf[PB_ARGS_LEN], *argv[1];
 	struct pb_throttle t = {};
-	int nid;
+	int nid, ret;
 
 	if (pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv)) != 1 ||
 	    pb_arg_node(argv[0], &nid))
@@ -206,9 +215,9 @@ static ssize_t throttle_write(struct file *file, const char __user *ubuf,
 
 	guard(mutex)(&pb_throttle_lock);
 	t.pgdat = NODE_DATA(nid);
-	stop_machine(pb_throttle_ask, &t, NULL);
-	if (!t.quiet)
-		return -ENODATA;
+	ret = stop_machine(pb_throttle_ask, &t, NULL);
+	if (ret)
+		return ret;
 	pb_last = t;
 	return count;
 }
@@ -218,8 +227,9 @@ static int throttle_show(struct seq_file *m, void *unused)
 	guard(mutex)(&pb_throttle_lock);
 	if (!pb_last.pgdat)
 		return 0;
-	seq_printf(m, "node %d quiet=%ld balanced=%d allowed=%d work: balanced=%d allowed=%d without: balanced=%d allowed=%d\n",
-		   pb_last.pgdat->node_id, pb_last.quiet,
+	seq_printf(m, "node %d asleep=%d reserve=%lu quiet=%ld balanced=%d allowed=%d work: balanced=%d allowed=%d without: balanced=%d allowed=%d\n",
+		   pb_last.pgdat->node_id, pb_last.asleep, pb_last.reserve,
+		   pb_last.quiet,
 		   pb_last.some.balanced, pb_last.some.allowed,
 		   pb_last.work.balanced, pb_last.work.allowed,
 		   pb_last.none.balanced, pb_last.none.allowed);

@@ -231,12 +231,13 @@ FIXTURE_TEARDOWN_PARENT(contended)
 /* Fills and empties the pool, @times or until *@stop */
 static pid_t start_writer(const char *pool, int times, atomic_bool *stop)
 {
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	fflush(NULL);
 	pid = fork();
 	if (pid)
 		return pid;
+	pb_die_with(parent);
 	pb_let_go_of_output();
 	while (!atomic_load(stop) && (times < 0 || times--))
 		if (pb_write(pool, "3") || pb_write(pool, "0"))
@@ -323,6 +324,29 @@ TEST_F_TIMEOUT(contended, offline_alone_ends_when_the_reference_goes, 300)
 }
 
 /*
+ * An offline of the block that holds the page, as far as its isolation: from now
+ * on nobody else may isolate it.
+ */
+#define ASSERT_OFFLINE_BEGUN(self, off) do {				\
+	struct meetings __met = { };					\
+	double __end = pb_now() + 5.0 * pb_timeout_mul();		\
+									\
+	trace_clear((self)->trace);					\
+	off = pb_offline_start(&(self)->block[(self)->held]);		\
+	ASSERT_GT(off, 0);						\
+	ASSERT_TRUE(pb_going_offline(&(self)->block[(self)->held]));	\
+	while ((self)->trace[0] && !__met.taken && pb_now() < __end) {	\
+		pb_msleep(10);						\
+		trace_count((self)->trace, &__met);			\
+	}								\
+	ASSERT_TRUE(!(self)->trace[0] || __met.taken)			\
+		TH_LOG("the offline isolates nothing");			\
+	/* The pcp lists are drained, the page is tried */		\
+	pb_msleep(200);							\
+	trace_clear((self)->trace);					\
+} while (0)
+
+/*
  * The writer has come and gone before the reference goes, so nobody is left
  * who could help: deterministic, and the kernel stays usable.
  */
@@ -341,12 +365,7 @@ TEST_F_TIMEOUT(contended, offline_ends_after_a_gigantic_page_writer_has_gone, LI
 	for (round = 0; round < rounds(); round++) {
 		ASSERT_HOLD_PAGE(self);
 		held = pb_now();
-		off = pb_offline_start(&self->block[self->held]);
-		ASSERT_GT(off, 0);
-		ASSERT_TRUE(pb_going_offline(&self->block[self->held]));
-		/* Isolated by now: pcp lists are drained, the page is tried */
-		pb_msleep(200);
-		trace_clear(self->trace);
+		ASSERT_OFFLINE_BEGUN(self, off);
 		writer = start_writer(self->pool, 3, self->stop);
 		EXPECT_EQ(writer, waitpid(writer, NULL, 0));
 		EXPECT_EQ(0, pool_now(self->pool));
@@ -407,8 +426,8 @@ static int hold_in_block(struct _test_data_contended *self, int at)
 static pid_t start_filler(int nid)
 {
 	const size_t len = 128 << 20;
+	pid_t parent = getpid(), pid;
 	int ready[2];
-	pid_t pid;
 	char *p;
 
 	if (pipe(ready))
@@ -416,6 +435,7 @@ static pid_t start_filler(int nid)
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
+		pb_die_with(parent);
 		pb_let_go_of_output();
 		pb_prefer_node(nid);
 		p = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -472,14 +492,10 @@ static void contend(struct __test_metadata *_metadata,
 		ret = hold_in_block(self, at);
 		ASSERT_EQ(0, ret) TH_LOG("%s", strerror(-ret));
 		held = pb_now();
-		off = pb_offline_start(&self->block[self->held]);
-		ASSERT_GT(off, 0);
-		ASSERT_TRUE(pb_going_offline(&self->block[self->held]));
-		pb_msleep(200);
+		ASSERT_OFFLINE_BEGUN(self, off);
 		/* Gets nothing of the block that is isolated by now */
 		filler = start_filler(self->nid);
 		ASSERT_GT(filler, 0);
-		trace_clear(self->trace);
 		atomic_store(self->stop, false);
 		writer = start_writer(self->pool, -1, self->stop);
 		ASSERT_GT(writer, 0);

@@ -35,7 +35,7 @@
 #define MAX_USED	256
 
 FIXTURE(freepages) {
-	struct pb_saved auto_online;
+	struct pb_saved auto_online, stat_interval;
 	struct pb_dimm dimm;
 	struct pb_block *mem;	/* the only memory of its zone */
 	unsigned long nr;	/* pages of a pageblock */
@@ -62,7 +62,11 @@ FIXTURE_SETUP(freepages)
 		TH_LOG("counters were off before this test");
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
+	ASSERT_EQ(0, pb_save(&self->stat_interval,
+			     "/proc/sys/vm/stat_interval"));
 	PB_TEARDOWN_FROM_HERE();
+	/* The per-CPU lists of a node without CPUs are drained at the third of them */
+	ASSERT_EQ(0, pb_write(self->stat_interval.path, "20"));
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "freepages", pb_block_mb(),
 			       self->nid));
@@ -86,6 +90,7 @@ FIXTURE_TEARDOWN_PARENT(freepages)
 	pb_debug("alloc", "free");
 	EXPECT_EQ(0, pb_undo_all());
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
+	EXPECT_EQ(0, pb_restore(&self->stat_interval));
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 }
 
@@ -311,14 +316,15 @@ TEST_F_TIMEOUT(freepages, no_free_page_stays_isolated_when_its_block_is_not, 300
 static pid_t start_freer(int nid, size_t bytes)
 {
 	const size_t piece = 64 * getpagesize();
+	pid_t parent = getpid(), pid;
 	size_t at;
-	pid_t pid;
 	char *p;
 
 	fflush(NULL);
 	pid = fork();
 	if (pid)
 		return pid;
+	pb_die_with(parent);
 	pb_prefer_node(nid);
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

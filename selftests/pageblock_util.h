@@ -211,6 +211,7 @@ pid_t pb_kthread(const char *comm);
 long pb_task_ticks(pid_t pid);
 long pb_task_switches(pid_t pid);
 bool pb_task_sleeps(pid_t pid, double seconds);
+void pb_die_with(pid_t parent);
 
 /*
  * The feature under test is missing: that is a failure, not a skip. A kernel

@@ -180,6 +180,14 @@ TEST_F_TIMEOUT(large, folio_that_is_held_is_waited_for, 180)
 	EXPECT_MOVED(self);
 }
 
+static int unpoison(unsigned long pfn)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%#lx", pfn);
+	return pb_write(UNPOISON, text);
+}
+
 #define BALLOON_MB	16
 
 FIXTURE(balloon) {
@@ -256,6 +264,9 @@ TEST_F_TIMEOUT(balloon, page_keeps_its_block_until_it_is_given_back, 240)
 	EXPECT_EQ(-EBUSY, ret);
 
 	ASSERT_BALLOON(self, 0);
+	/* It was not freed, so it must not become a page that nobody has */
+	if (!access(UNPOISON, W_OK))
+		EXPECT_EQ(-EBUSY, unpoison(pfn));
 	ret = pb_offline(block, GIVE_UP_MS, &took);
 	TH_LOG("given back: %s after %.3f s", strerror(-ret), took);
 	EXPECT_EQ(0, ret);
@@ -373,13 +384,10 @@ static pid_t lock_start(void)
 
 static pid_t unpoison_start(unsigned long pfn)
 {
-	char text[32];
-	pid_t pid;
+	pid_t pid = fork();
 
-	snprintf(text, sizeof(text), "%#lx", pfn);
-	pid = fork();
 	if (!pid)
-		_exit(-pb_write(UNPOISON, text));
+		_exit(-unpoison(pfn));
 	return pid;
 }
 
