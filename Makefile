@@ -40,7 +40,7 @@ help:
 	@echo '  PAGE_OWNER=1     run, SCENE=jobs: misses name who allocated the page (slower)'
 	@echo '  TIMEOUT=S        run (5), SCENE=jobs (30): of one try; other scenes: of each machine'
 	@echo '  SCENE=NAME       run: a scene of memory pressure instead (scripts/pressure.conf)'
-	@echo '                   or jobs, mirror, policy, virtio (scripts/NAME)'
+	@echo '                   or jobs, mirror, policy, upstream, virtio (scripts/NAME)'
 	@echo '  KIND=... MB=N    ... movable-only memory: base-cma base-movable hotremove cma; size'
 	@echo '  TOTAL=N          ... memory of the machine in MB; OPTIONS=-f,64: of scene/pressure.c'
 	@echo '                   (scripts of scenes have their own KIND= and MB=, see their headers)'
