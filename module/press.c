@@ -151,18 +151,29 @@ static unsigned long pb_harvested(void)
 #define pb_harvested()	0UL
 #endif
 
+/* What was so at the end of the last allocation; asking takes as long as a page */
+static u64 pb_last_cpu;
+static unsigned long pb_last_harvested;
+
+static void pb_press_mark(void)
+{
+	pb_last_cpu = pb_sym.task_sched_runtime(current);
+	pb_last_harvested = pb_harvested();
+}
+
 /* One page, and what it took; NULL: there is none to be had */
 static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 {
-	u64 ticks, cpu = pb_sym.task_sched_runtime(current);
-	unsigned long harvested = pb_harvested();
+	unsigned long harvested = pb_last_harvested;
+	u64 ticks, cpu = pb_last_cpu;
 	struct page *page;
 
 	ticks = rdtsc_ordered();
 	page = pb_press_nid == NUMA_NO_NODE ? alloc_pages(gfp, order) :
 	       alloc_pages_node(pb_press_nid, gfp | __GFP_THISNODE, order);
 	ticks = rdtsc_ordered() - ticks;
-	cpu = pb_sym.task_sched_runtime(current) - cpu;
+	pb_press_mark();
+	cpu = pb_last_cpu - cpu;
 	if (!page) {
 		pb_press_failed++;
 		return NULL;
@@ -170,7 +181,7 @@ static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 	pb_press_account(&pb_all, ticks, cpu);
 	if (!pb_kills_count()) {
 		pb_press_account(&pb_before, ticks, cpu);
-		if (pb_harvested() != harvested)
+		if (pb_last_harvested != harvested)
 			pb_press_account(&pb_harvest, ticks, cpu);
 	}
 	return page;
@@ -181,6 +192,7 @@ static const char *pb_press_run(gfp_t gfp, unsigned int order)
 	struct page *page;
 	int tries = 0;
 
+	pb_press_mark();
 	while (pb_all.nr < pb_press_wanted) {
 		if (fatal_signal_pending(current))
 			return "killed";

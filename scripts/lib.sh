@@ -111,7 +111,9 @@ kernel_image()
 # kernel_env COMMAND...: the environment every kernel build runs in. Fixed
 # identity: identical source gives identical objects; ccache when it is there.
 # KCFLAGS: most of the time goes into parsing headers. Not to remember for
-# each token which macros it came from saves one tenth, and changes no code.
+# each token which macros it came from, and not to read each file once more to
+# look at its indentation, saves 8 and 6 % of the compiler's instructions, and
+# changes no code. check-series builds with every warning.
 # CCACHE_DEPEND: ccache looks at the dependencies that the compiler writes,
 # instead of running the preprocessor once more for each file that it misses.
 kernel_env()
@@ -122,7 +124,8 @@ kernel_env()
 		PATH="$path" KBUILD_BUILD_TIMESTAMP=1970-01-01 \
 		KBUILD_BUILD_USER=pageblock KBUILD_BUILD_HOST=localhost \
 		CCACHE_DEPEND=1 \
-		KCFLAGS="${KCFLAGS--pipe -ftrack-macro-expansion=0}" "$@"
+		KCFLAGS="${KCFLAGS--pipe -ftrack-macro-expansion=0 -Wno-misleading-indentation}" \
+		"$@"
 }
 
 # build_kernels KERNEL...: side by side, because much of a build is one process
