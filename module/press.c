@@ -83,7 +83,11 @@ static unsigned long pb_press_boost;
 static unsigned int pb_press_class;
 static const char *pb_press_end;
 
-/* Taken by xchg() and compared with only: the OOM killer takes no mutex */
+/*
+ * Taken by xchg() and compared with only: the OOM killer takes no mutex. The task
+ * is the one that wrote last, also when it has got all it could: what is held
+ * still keeps others from memory.
+ */
 static struct page *pb_press_reserve[PB_PRESS_RESERVE];
 static struct task_struct *pb_press_task;
 
@@ -256,7 +260,6 @@ static int pb_press(char **argv, int nid)
 	WRITE_ONCE(pb_press_task, current);
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
 				    (order ? __GFP_COMP : 0), order);
-	WRITE_ONCE(pb_press_task, NULL);
 	return 0;
 }
 
