@@ -75,6 +75,7 @@ void load_eat(const char *name, unsigned long count, const char *gfp,
 void work_open(void);
 int work_read(unsigned long i);
 int work_anon(unsigned long i);
+void work_thp_open(void);
 int work_thp(unsigned long i);
 
 /* pressure_oom.c */

@@ -197,7 +197,7 @@ static const struct load loads[] = {
 	{ "netbuf", many_fds, one_datagram },
 	{ "read", work_open, work_read },
 	{ "anon", NULL, work_anon },
-	{ "thp", NULL, work_thp },
+	{ "thp", work_thp_open, work_thp },
 	{ "none", NULL, NULL },
 	{ "pages", NULL, NULL },	/* the debug module's */
 };

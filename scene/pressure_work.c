@@ -76,6 +76,16 @@ int work_anon(unsigned long i)
 	return touch(i, 1, MADV_NOHUGEPAGE);
 }
 
+/** work_thp_open - a machine of 512 MB, to which the rest was added, has them off */
+void work_thp_open(void)
+{
+	const char *enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+	int err = write_text(enabled, "always");
+
+	if (err)
+		scene_die(SCENE_ENV, "%s: %s", enabled, strerror(err));
+}
+
 /**
  * work_thp - touch a new huge page
  * @i: which one
