@@ -21,7 +21,7 @@
 #include "pressure.h"
 #include "scene.h"
 
-#define FILE_PAGES	(4096UL * PAGES_PER_MB)	/* 4 GB, all of it a hole */
+#define FILE_PAGES	(65536UL * PAGES_PER_MB)	/* 64 GB, all of it a hole */
 #define PAGE		4096UL
 #define ONLY_PAGES	(700UL * PAGES_PER_MB)	/* of "cache700" */
 #define ZRAM		"/dev/zram0"
