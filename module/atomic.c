@@ -28,7 +28,7 @@
 static DEFINE_MUTEX(pb_atomic_lock);
 static bool pb_atomic_got, pb_atomic_met, pb_atomic_kept;
 
-/* What the probe compares with; set while it is registered */
+/* What the probe compares with; the task is NULL but during the request */
 static struct task_struct *pb_atomic_task;
 static struct page *pb_atomic_page;
 
@@ -72,28 +72,17 @@ static struct page *pb_atomic_next(int nid)
 					struct page, buddy_list);
 }
 
-static int pb_atomic(int nid)
+static int pb_atomic_request(int nid)
 {
-	struct kretprobe probe = {
-		.kp.symbol_name = "_raw_spin_unlock_irqrestore",
-		.entry_handler = pb_atomic_entry,
-		.handler = pb_atomic_return,
-	};
-	struct page *page;
+	struct page *page = pb_atomic_next(nid);
 	unsigned long pfn;
-	int ret;
 
-	pb_atomic_got = pb_atomic_met = pb_atomic_kept = false;
-	page = pb_atomic_next(nid);
 	if (!page)
 		return -ENOMEM;
 	pb_atomic_page = page;
 	pb_atomic_task = current;
-	ret = register_kretprobe(&probe);
-	if (ret)
-		return ret;
 	page = alloc_pages_node(nid, PB_ATOMIC_GFP, PB_ATOMIC_ORDER);
-	unregister_kretprobe(&probe);
+	pb_atomic_task = NULL;
 
 	pfn = pb_atomic_last_block();
 	pb_atomic_got = page == pb_atomic_page;
@@ -103,6 +92,29 @@ static int pb_atomic(int nid)
 	if (pb_atomic_met)
 		pb_sym.undo_isolate_page_range(pfn, pfn + pageblock_nr_pages);
 	return 0;
+}
+
+/* The locks that registering a probe takes come before mem_hotplug_lock */
+static int pb_atomic(int nid)
+{
+	struct kretprobe probe = {
+		.kp.symbol_name = "_raw_spin_unlock_irqrestore",
+		.entry_handler = pb_atomic_entry,
+		.handler = pb_atomic_return,
+	};
+	int ret;
+
+	pb_atomic_got = pb_atomic_met = pb_atomic_kept = false;
+	ret = register_kretprobe(&probe);
+	if (ret)
+		return ret;
+	ret = -EAGAIN;
+	if (percpu_down_read_trylock(pb_sym.mem_hotplug_lock)) {
+		ret = pb_atomic_request(nid);
+		percpu_up_read(pb_sym.mem_hotplug_lock);
+	}
+	unregister_kretprobe(&probe);
+	return ret;
 }
 
 static ssize_t atomic_write(struct file *file, const char __user *ubuf,
@@ -119,10 +131,7 @@ static ssize_t atomic_write(struct file *file, const char __user *ubuf,
 	if (PB_ATOMIC_ORDER <= pageblock_order)
 		return -EOPNOTSUPP;
 	guard(mutex)(&pb_atomic_lock);
-	if (!percpu_down_read_trylock(pb_sym.mem_hotplug_lock))
-		return -EAGAIN;
 	ret = pb_atomic(nid);
-	percpu_up_read(pb_sym.mem_hotplug_lock);
 	return ret ?: count;
 }
 
