@@ -44,6 +44,7 @@ static const char * const pb_moment_names[] = {
  * @steal:	reclaimed since boot
  * @scan:	looked at for it
  * @refault:	came back after they had been reclaimed
+ * @zspages:	zram, zswap: what has been swapped out, compressed
  * @kswapd_ns:	CPU time of all kswapds
  */
 struct pb_memory {
@@ -59,6 +60,7 @@ struct pb_memory {
 	long steal;
 	long scan;
 	long refault;
+	long zspages;
 	u64 kswapd_ns;
 };
 
@@ -119,6 +121,9 @@ static void pb_look_at_memory(struct pb_memory *m, struct task_struct *task)
 			m->hotremove += pb_zone_stat(zone, PB_FREE_HOTREMOVE);
 		if (zone_idx(zone) == ZONE_MOVABLE)
 			m->movable += pb_zone_stat(zone, PB_FREE_PAGES);
+#if IS_ENABLED(CONFIG_ZSMALLOC)
+		m->zspages += zone_page_state_snapshot(zone, NR_ZSPAGES);
+#endif
 	}
 	for_each_online_node(nid)
 		pb_look_at_node(NODE_DATA(nid), m);
@@ -205,12 +210,12 @@ static void pb_show_memory(struct seq_file *m, enum pb_moment moment)
 
 	if (!mem->ticks)
 		return;
-	seq_printf(m, "memory at=%s ticks=%llu pid=%d comm=\"%s\" free=%ld cma_free=%ld hotremove_free=%ld movable_zone_free=%ld usable_free=%ld lru=%ld file=%ld steal=%ld scan=%ld refault=%ld kswapd_ns=%llu\n",
+	seq_printf(m, "memory at=%s ticks=%llu pid=%d comm=\"%s\" free=%ld cma_free=%ld hotremove_free=%ld movable_zone_free=%ld usable_free=%ld lru=%ld file=%ld steal=%ld scan=%ld refault=%ld zspages=%ld kswapd_ns=%llu\n",
 		   pb_moment_names[moment], mem->ticks, mem->pid, mem->comm,
 		   mem->free, mem->cma, mem->hotremove, mem->movable,
 		   mem->free - mem->cma - mem->hotremove - mem->movable,
 		   mem->lru, mem->file, mem->steal, mem->scan, mem->refault,
-		   mem->kswapd_ns);
+		   mem->zspages, mem->kswapd_ns);
 }
 
 static int kills_show(struct seq_file *m, void *unused)

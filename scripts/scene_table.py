@@ -16,6 +16,11 @@ def percent(part, whole):
     return f"{100 * part / whole:.1f}" if whole and part is not None else None
 
 
+def share(part, whole):
+    """In percent, as a number."""
+    return round(100 * part / whole, 1) if whole else None
+
+
 def show(rows, columns):
     """One row for each kind; columns that no kind has are left out."""
     columns = [(head, fn) for head, fn in columns
