@@ -183,14 +183,24 @@ TEST_F(convert, an_unmovable_page_refuses_and_nothing_changes)
  */
 TEST_F(convert, slab_is_in_the_way_only_while_an_object_is_in_use)
 {
+	char line[512];
+	int log, named = 0;
+
 	if (no_free_slab())
 		SKIP(return, "need slab objects that are free once they are freed, have %s",
 		     no_free_slab());
 	ASSERT_EQ(0, pb_block_set(self->block, "online_kernel"));
 	ASSERT_EQ(0, pb_debug("slab", SLAB_OBJECTS " node=%d", self->nid));
 	ASSERT_EQ(0, pb_debug("slab", "free 1"));
+	log = pb_kmsg_open_end();
+	ASSERT_GE(log, 0);
 	EXPECT_EQ(-EBUSY, set_kind(self->block, "online_hotremove"));
 	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
+	/* Somebody may want to know whose it is */
+	while (pb_kmsg_next(log, line, sizeof(line)))
+		named += !!strstr(line, "stays as it is: slab of pageblock_debug at pfn");
+	close(log);
+	EXPECT_EQ(1, named);
 
 	ASSERT_EQ(0, pb_debug("slab", "free"));
 	ASSERT_GT(pb_count_flags(self->block, PB_KPF_SLAB), 0);
