@@ -102,7 +102,6 @@ struct capture_control;
  * @lru_add_drain_all:		mm/swap.c
  * @free_pages_nolock:		mm/page_alloc.c
  * @drain_all_pages:		mm/page_alloc.c
- * @task_sched_runtime:		kernel/sched/core.c
  * @put_task_stack:		kernel/fork.c
  * @mf_mutex:			mm/memory-failure.c
  * @pgdat_balanced:		mm/vmscan.c; NULL if there is no such function
@@ -127,7 +126,6 @@ struct pb_symbols {
 	void (*lru_add_drain_all)(void);
 	void (*free_pages_nolock)(struct page *page, unsigned int order);
 	void (*drain_all_pages)(struct zone *zone);
-	unsigned long long (*task_sched_runtime)(struct task_struct *task);
 	void (*put_task_stack)(struct task_struct *task);
 #ifdef CONFIG_MEMORY_FAILURE
 	struct mutex *mf_mutex;

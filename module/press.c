@@ -9,7 +9,7 @@
  * Reading tells how many pages it got, and what the allocations took, each, in
  * ticks of the time stamp counter: under QEMU's "-icount shift=0" one tick is
  * one instruction, as long as the CPU does not idle. What other tasks did in
- * between is in it; "worst_cpu" is the CPU time of this task alone.
+ * between is in it; "worst_cpu" is without the time that this task was not running.
  *
  * "before" is what came before the first OOM kill (see kills.c), "harvest" of these
  * what ended after pageblocks had been harvested in the meantime. "boost" is the
@@ -60,7 +60,7 @@ static const struct {
  * @nr:		how many
  * @sum:	ticks of all of them
  * @worst:	ticks of the worst
- * @worst_cpu:	most CPU time of the task for one, in ns
+ * @worst_cpu:	most ticks for one in which the task was on a CPU
  * @worst_at:	which one it was
  * @bucket:	how many by ticks
  */
@@ -155,38 +155,55 @@ static unsigned long pb_harvested(void)
 #define pb_harvested()	0UL
 #endif
 
-/* What was so at the end of the last allocation; asking takes as long as a page */
-static u64 pb_last_cpu;
-static unsigned long pb_last_harvested;
+/* Who is in pb_press_run(), and the ticks that it was not on a CPU */
+static struct task_struct *pb_press_runner;
+static u64 pb_press_off, pb_press_off_since;
 
-static void pb_press_mark(void)
+static void pb_press_switch(void *data, bool preempt, struct task_struct *prev,
+			    struct task_struct *next, unsigned int prev_state)
 {
-	pb_last_cpu = pb_sym.task_sched_runtime(current);
-	pb_last_harvested = pb_harvested();
+	struct task_struct *runner = READ_ONCE(pb_press_runner);
+
+	if (prev == runner)
+		pb_press_off_since = rdtsc_ordered();
+	else if (next == runner)
+		pb_press_off += rdtsc_ordered() - pb_press_off_since;
+}
+
+static struct pb_trace pb_traces[] = {
+	{ "sched_switch", pb_press_switch },
+};
+
+/* Both of the same moment */
+static void pb_press_clock(u64 *ticks, u64 *off)
+{
+	guard(preempt)();
+	*ticks = rdtsc_ordered();
+	*off = pb_press_off;
 }
 
 /* One page, and what it took; NULL: there is none to be had */
 static struct page *pb_press_one(gfp_t gfp, unsigned int order)
 {
-	unsigned long harvested = pb_last_harvested;
-	u64 ticks, cpu = pb_last_cpu;
+	unsigned long harvested = pb_harvested();
+	u64 ticks, off, end, end_off;
 	struct page *page;
 
-	ticks = rdtsc_ordered();
+	pb_press_clock(&ticks, &off);
 	page = pb_press_nid == NUMA_NO_NODE ? alloc_pages(gfp, order) :
 	       alloc_pages_node(pb_press_nid, gfp | __GFP_THISNODE, order);
-	ticks = rdtsc_ordered() - ticks;
-	pb_press_mark();
-	cpu = pb_last_cpu - cpu;
+	pb_press_clock(&end, &end_off);
+	ticks = end - ticks;
+	off = end_off - off;
 	if (!page) {
 		pb_press_failed++;
 		return NULL;
 	}
-	pb_press_account(&pb_all, ticks, cpu);
+	pb_press_account(&pb_all, ticks, ticks - off);
 	if (!pb_kills_count()) {
-		pb_press_account(&pb_before, ticks, cpu);
-		if (pb_last_harvested != harvested)
-			pb_press_account(&pb_harvest, ticks, cpu);
+		pb_press_account(&pb_before, ticks, ticks - off);
+		if (pb_harvested() != harvested)
+			pb_press_account(&pb_harvest, ticks, ticks - off);
 	}
 	return page;
 }
@@ -196,7 +213,6 @@ static const char *pb_press_run(gfp_t gfp, unsigned int order)
 	struct page *page;
 	int tries = 0;
 
-	pb_press_mark();
 	while (pb_all.nr < pb_press_wanted) {
 		if (fatal_signal_pending(current))
 			return "killed";
@@ -235,6 +251,7 @@ static int pb_press(char **argv, int nid)
 {
 	unsigned int order, class;
 	unsigned long count;
+	int ret;
 
 	if (kstrtouint(argv[0], 0, &order) || kstrtoul(argv[1], 0, &count))
 		return -EINVAL;
@@ -257,9 +274,15 @@ static int pb_press(char **argv, int nid)
 	memset(&pb_all, 0, sizeof(pb_all));
 	memset(&pb_before, 0, sizeof(pb_before));
 	memset(&pb_harvest, 0, sizeof(pb_harvest));
+	ret = pb_traces_on(pb_traces, ARRAY_SIZE(pb_traces));
+	if (ret)
+		return ret;
 	WRITE_ONCE(pb_press_task, current);
+	WRITE_ONCE(pb_press_runner, current);
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
 				    (order ? __GFP_COMP : 0), order);
+	WRITE_ONCE(pb_press_runner, NULL);
+	pb_traces_off(pb_traces, ARRAY_SIZE(pb_traces));
 	return 0;
 }
 
@@ -346,7 +369,8 @@ void pb_press_init(struct dentry *dir)
 	for (i = 0; i < PB_PRESS_RESERVE; i++)
 		pb_press_reserve[i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
 						  pageblock_order);
-	debugfs_create_file("press", 0600, dir, NULL, &press_fops);
+	if (pb_traces_find(pb_traces, ARRAY_SIZE(pb_traces)))
+		debugfs_create_file("press", 0600, dir, NULL, &press_fops);
 }
 
 /**

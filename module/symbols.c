@@ -39,7 +39,6 @@ static const struct {
 	PB_SYMBOL(lru_add_drain_all),
 	PB_SYMBOL(free_pages_nolock),
 	PB_SYMBOL(drain_all_pages),
-	PB_SYMBOL(task_sched_runtime),
 	PB_SYMBOL(put_task_stack),
 #ifdef CONFIG_MEMORY_FAILURE
 	PB_SYMBOL(mf_mutex),

@@ -76,14 +76,21 @@ int work_anon(unsigned long i)
 	return touch(i, 1, MADV_NOHUGEPAGE);
 }
 
-/** work_thp_open - a machine of 512 MB, to which the rest was added, has them off */
+/** work_thp_open - undo what boot does to a machine of 512 MB, to which the rest was added */
 void work_thp_open(void)
 {
-	const char *enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
-	int err = write_text(enabled, "always");
+	static const char * const file[][2] = {
+		{ "/sys/kernel/mm/transparent_hugepage/enabled", "always" },
+		{ "/sys/kernel/mm/transparent_hugepage/defrag", "madvise" },
+	};
+	unsigned int i;
+	int err;
 
-	if (err)
-		scene_die(SCENE_ENV, "%s: %s", enabled, strerror(err));
+	for (i = 0; i < sizeof(file) / sizeof(file[0]); i++) {
+		err = write_text(file[i][0], file[i][1]);
+		if (err)
+			scene_die(SCENE_ENV, "%s: %s", file[i][0], strerror(err));
+	}
 }
 
 /**
