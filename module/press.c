@@ -174,6 +174,12 @@ static struct pb_trace pb_traces[] = {
 	{ "sched_switch", pb_press_switch },
 };
 
+/*
+ * Registered at first use, and until the module goes: to unregister them starts
+ * work, for which there may be no worker yet, when all memory has just been taken.
+ */
+static bool pb_press_traced;
+
 /* Both of the same moment */
 static void pb_press_clock(u64 *ticks, u64 *off)
 {
@@ -274,15 +280,17 @@ static int pb_press(char **argv, int nid)
 	memset(&pb_all, 0, sizeof(pb_all));
 	memset(&pb_before, 0, sizeof(pb_before));
 	memset(&pb_harvest, 0, sizeof(pb_harvest));
-	ret = pb_traces_on(pb_traces, ARRAY_SIZE(pb_traces));
-	if (ret)
-		return ret;
+	if (!pb_press_traced) {
+		ret = pb_traces_on(pb_traces, ARRAY_SIZE(pb_traces));
+		if (ret)
+			return ret;
+		pb_press_traced = true;
+	}
 	WRITE_ONCE(pb_press_task, current);
 	WRITE_ONCE(pb_press_runner, current);
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
 				    (order ? __GFP_COMP : 0), order);
 	WRITE_ONCE(pb_press_runner, NULL);
-	pb_traces_off(pb_traces, ARRAY_SIZE(pb_traces));
 	return 0;
 }
 
@@ -378,6 +386,8 @@ void pb_press_init(struct dentry *dir)
  */
 void pb_press_exit(void)
 {
+	if (pb_press_traced)
+		pb_traces_off(pb_traces, ARRAY_SIZE(pb_traces));
 	pb_press_give_back();
 	pb_press_free(ULONG_MAX);
 }

@@ -232,12 +232,13 @@ static void pressure(void)
 	eat();
 	copy_lines("press");
 	vmstat_report();
-	write_text(PB_DIR "/kills", "0");
 	hot_report();
 	nap_ms(200);	/* for those who are dying */
 	printf("scene bystanders nr=%u alive=%u\n", nr_bystanders,
 	       bystanders_alive());
 	write_text(PB_DIR "/press", "free");
+	/* Not before: to end it starts kernel threads, and they need memory */
+	write_text(PB_DIR "/kills", "0");
 	if (give_back)
 		harvest_report();
 	oom_report();
