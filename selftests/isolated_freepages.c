@@ -47,6 +47,8 @@ FIXTURE(freepages) {
 
 FIXTURE_SETUP(freepages)
 {
+	char interval[16];
+
 	long nr = pb_pageblock_pages();
 
 	if (nr < 0 || pb_debug("alloc", "drain"))
@@ -66,7 +68,8 @@ FIXTURE_SETUP(freepages)
 			     "/proc/sys/vm/stat_interval"));
 	PB_TEARDOWN_FROM_HERE();
 	/* The per-CPU lists of a node without CPUs are drained at the third of them */
-	ASSERT_EQ(0, pb_write(self->stat_interval.path, "20"));
+	snprintf(interval, sizeof(interval), "%d", 20 * pb_timeout_mul());
+	ASSERT_EQ(0, pb_write(self->stat_interval.path, interval));
 	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
 	ASSERT_EQ(0, pb_hotadd(&self->dimm, "freepages", pb_block_mb(),
 			       self->nid));
@@ -365,7 +368,7 @@ TEST_F_TIMEOUT(freepages, no_free_page_stays_isolated_after_a_race, 300)
 		ASSERT_GT(freer[i], 0);
 	}
 	pb_msleep(200);
-	stop = pb_now() + pb_env("PB_RACE_SECONDS", 10);
+	stop = pb_now() + pb_env("PB_RACE_SECONDS", 10) * pb_timeout_mul();
 	for (round = 0; pb_now() < stop; round++) {
 		ASSERT_EQ(0, pb_debug_range("isolate", start, end));
 		/* Looking takes much longer than a round */
