@@ -47,7 +47,7 @@ static ssize_t convert_write(struct file *file, const char __user *ubuf,
 		return ret;
 
 	pb_sym.lock_device_hotplug();
-	ret = pb_sym.hotremove_convert(start_pfn, end_pfn, to_hotremove, true);
+	ret = pb_sym.hotremove_convert(start_pfn, end_pfn, to_hotremove);
 	pb_sym.unlock_device_hotplug();
 	return ret ?: count;
 }

@@ -136,7 +136,7 @@ struct pb_symbols {
 	void (*lock_device_hotplug)(void);
 	void (*unlock_device_hotplug)(void);
 	int (*hotremove_convert)(unsigned long start_pfn, unsigned long end_pfn,
-				 bool to_hotremove, bool log);
+				 bool to_hotremove);
 #endif
 };
 

@@ -353,6 +353,7 @@ FIXTURE_TEARDOWN_PARENT(harvest)
 {
 	pb_debug("press", "free");
 	pb_debug("slab", "free");
+	pb_debug("alloc", "free");
 	EXPECT_EQ(0, pb_restore(&self->harvest));
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
@@ -410,6 +411,60 @@ TEST_F_TIMEOUT(harvest, gives_back_a_block_in_which_no_object_of_slab_is_in_use,
 	ASSERT_GT(slab, 0);
 	EXPECT_EQ(0, pb_debug("press", "free"));
 	EXPECT_EQ(self->dimm.nr, given_back(&self->dimm));
+}
+
+/* Pageblocks of @dimm that are no hotremove memory, or an error */
+static int kernel_pageblocks(const struct pb_dimm *dimm)
+{
+	int i, nr, b, kernel = 0, max = pb_block_pages();
+	struct pb_map *map = calloc(max, sizeof(*map));
+
+	if (!map)
+		return -ENOMEM;
+	for (b = 0; b < dimm->nr; b++) {
+		nr = pb_map_read(dimm->block[b].start_pfn, dimm->block[b].end_pfn,
+				 map, max);
+		if (nr <= 0) {
+			kernel = nr ? nr : -ENOENT;
+			break;
+		}
+		for (i = 0; i < nr; i++)
+			kernel += !!strcasecmp(map[i].type, "Hotremove");
+	}
+	free(map);
+	return kernel;
+}
+
+/*
+ * A page that stays keeps its memory block. It does not keep the pageblocks around
+ * it: or else the kernel would go on to use these, and the block never come back.
+ */
+TEST_F_TIMEOUT(harvest, gives_back_all_but_the_pageblock_in_which_a_page_is_in_use, HARVEST_S)
+{
+	double end;
+	int nr;
+
+	ASSERT_EQ(0, pb_write(HARVEST, variant->mode));
+	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail node=%d",
+			      (long)pb_block_pages() / 2, self->nid));
+	EXPECT_TRUE(pb_press_ended("count"));
+	/* All that this node has for the kernel was harvested, so the page is there */
+	EXPECT_EQ(0, pb_debug("alloc", "0 1 unmovable node=%d", self->nid));
+	EXPECT_GE(kernel_pageblocks(&self->dimm), 16);
+	EXPECT_EQ(0, pb_debug("press", "free"));
+
+	/* What else was allocated while all others were taken may have to go first */
+	end = pb_now() + GIVE_BACK_S;
+	do {
+		pb_msleep(3000);
+		nr = kernel_pageblocks(&self->dimm);
+	} while (nr > 1 && pb_now() < end);
+	EXPECT_EQ(1, nr);
+	EXPECT_EQ(2, pb_blocks_of_kind(&self->dimm, "online_hotremove"));
+
+	EXPECT_EQ(0, pb_debug("alloc", "free"));
+	EXPECT_EQ(3, given_back(&self->dimm));
+	EXPECT_EQ(0, kernel_pageblocks(&self->dimm));
 }
 
 /*
