@@ -450,7 +450,7 @@ TEST_F_TIMEOUT(harvest, gives_back_all_but_the_pageblock_in_which_a_page_is_in_u
 	EXPECT_TRUE(pb_press_ended("count"));
 	/* All that this node has for the kernel was harvested, so the page is there */
 	EXPECT_EQ(0, pb_debug("alloc", "0 1 unmovable node=%d", self->nid));
-	EXPECT_GE(kernel_pageblocks(&self->dimm), 16);
+	ASSERT_GE(kernel_pageblocks(&self->dimm), 16);
 	EXPECT_EQ(0, pb_debug("press", "free"));
 
 	/* What else was allocated while all others were taken may have to go first */
