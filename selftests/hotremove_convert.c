@@ -413,8 +413,8 @@ TEST_F_TIMEOUT(harvest, gives_back_a_block_in_which_no_object_of_slab_is_in_use,
 	EXPECT_EQ(self->dimm.nr, given_back(&self->dimm));
 }
 
-/* Pageblocks of @dimm that are no hotremove memory, or an error */
-static int kernel_pageblocks(const struct pb_dimm *dimm)
+/* Pageblocks of @dimm that are no hotremove memory, or of that @type, or an error */
+static int kernel_pageblocks(const struct pb_dimm *dimm, const char *type)
 {
 	int i, nr, b, kernel = 0, max = pb_block_pages();
 	struct pb_map *map = calloc(max, sizeof(*map));
@@ -429,7 +429,8 @@ static int kernel_pageblocks(const struct pb_dimm *dimm)
 			break;
 		}
 		for (i = 0; i < nr; i++)
-			kernel += !!strcasecmp(map[i].type, "Hotremove");
+			kernel += type ? !strcasecmp(map[i].type, type) :
+					 !!strcasecmp(map[i].type, "Hotremove");
 	}
 	free(map);
 	return kernel;
@@ -450,21 +451,24 @@ TEST_F_TIMEOUT(harvest, gives_back_all_but_the_pageblock_in_which_a_page_is_in_u
 	EXPECT_TRUE(pb_press_ended("count"));
 	/* All that this node has for the kernel was harvested, so the page is there */
 	EXPECT_EQ(0, pb_debug("alloc", "0 1 unmovable node=%d", self->nid));
-	ASSERT_GE(kernel_pageblocks(&self->dimm), 16);
+	ASSERT_GE(kernel_pageblocks(&self->dimm, NULL), 16);
+	ASSERT_GE(kernel_pageblocks(&self->dimm, "Unmovable"), 16);
 	EXPECT_EQ(0, pb_debug("press", "free"));
 
 	/* What else was allocated while all others were taken may have to go first */
 	end = pb_now() + GIVE_BACK_S;
 	do {
 		pb_msleep(3000);
-		nr = kernel_pageblocks(&self->dimm);
+		nr = kernel_pageblocks(&self->dimm, NULL);
 	} while (nr > 1 && pb_now() < end);
 	EXPECT_EQ(1, nr);
+	/* Where the kernel looks when it has nothing on its own lists */
+	EXPECT_EQ(1, kernel_pageblocks(&self->dimm, "Movable"));
 	EXPECT_EQ(2, pb_blocks_of_kind(&self->dimm, "online_hotremove"));
 
 	EXPECT_EQ(0, pb_debug("alloc", "free"));
 	EXPECT_EQ(3, given_back(&self->dimm));
-	EXPECT_EQ(0, kernel_pageblocks(&self->dimm));
+	EXPECT_EQ(0, kernel_pageblocks(&self->dimm, NULL));
 }
 
 /*
