@@ -245,6 +245,7 @@ static void name_offenders(void)
 		write_text(path, "online_hotremove");
 		kmsg_explain(ids[i], 0);
 		block_contents(ids[i]);
+		block_owners(ids[i]);
 	}
 }
 

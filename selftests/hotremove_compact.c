@@ -53,15 +53,6 @@ FIXTURE_TEARDOWN_PARENT(compact)
 	EXPECT_EQ(0, pb_hotdel(&self->hot));
 }
 
-static long count_in(const struct pb_block *block, const char *mem, long pages)
-{
-	long i, in = 0;
-
-	for (i = 0; i < pages; i++)
-		in += pb_block_has(block, pb_pfn(mem + i * getpagesize()));
-	return in;
-}
-
 static long usable_free(int nid)
 {
 	pb_fold_counters();
@@ -93,9 +84,9 @@ TEST_F_TIMEOUT(compact, does_not_fill_ordinary_memory_that_is_short, 300)
 	for (i = 0; i < pages; i += 2)
 		madvise(mem + i * getpagesize(), getpagesize(), MADV_DONTNEED);
 	pb_debug("alloc", "drain");
-	ASSERT_GE(count_in(&self->hot.block[0], mem, pages),
+	ASSERT_GE(pb_pages_in(&self->hot.block[0], mem, pages),
 		  pb_block_pages() * 4 / 10);
-	in_ordinary = count_in(&self->ordinary.block[0], mem, pages);
+	in_ordinary = pb_pages_in(&self->ordinary.block[0], mem, pages);
 	ASSERT_GE(in_ordinary, pb_block_pages() / 8);
 
 	ASSERT_EQ(0, pb_write(SCALE_FACTOR, SCALE_MAX));
@@ -112,11 +103,11 @@ TEST_F_TIMEOUT(compact, does_not_fill_ordinary_memory_that_is_short, 300)
 	/* It had pages to move and has looked for room for them */
 	EXPECT_GT(pb_vmstat("compact_migrate_scanned"), migrate_scanned);
 	EXPECT_GT(pb_vmstat("compact_free_scanned"), free_scanned);
-	EXPECT_LE(count_in(&self->ordinary.block[0], mem, pages),
+	EXPECT_LE(pb_pages_in(&self->ordinary.block[0], mem, pages),
 		  in_ordinary + FEW_PAGES)
 		TH_LOG("%ld of %ld pages were in the ordinary block before, %ld are now; usable free %ld of %ld, high mark %ld",
 		       in_ordinary, pages / 2,
-		       count_in(&self->ordinary.block[0], mem, pages),
+		       pb_pages_in(&self->ordinary.block[0], mem, pages),
 		       usable_free(self->nid), usable, high);
 	munmap(mem, pages * getpagesize());
 }

@@ -92,20 +92,7 @@ static const char *no_free_slab(void)
 
 static long pages_in(const struct pb_block *block, const char *data, size_t len)
 {
-	size_t i;
-	long nr = 0;
-
-	for (i = 0; i < len; i += getpagesize())
-		nr += pb_block_has(block, pb_pfn(data + i));
-	return nr;
-}
-
-static void pfns_of(const char *data, size_t len, unsigned long *pfn)
-{
-	size_t i;
-
-	for (i = 0; i < len / getpagesize(); i++)
-		pfn[i] = pb_pfn(data + i * getpagesize());
+	return pb_pages_in(block, data, len / getpagesize());
 }
 
 TEST_F(convert, movable_pages_stay_where_they_are)
@@ -128,14 +115,14 @@ TEST_F(convert, movable_pages_stay_where_they_are)
 	ASSERT_TRUE(before && after);
 	inside = pages_in(self->block, data, DATA_BYTES);
 	ASSERT_GE(inside, (long)pb_block_pages() / 3);
-	pfns_of(data, DATA_BYTES, before);
+	pb_pfns(data, nr, before);
 
 	ASSERT_EQ(0, set_kind(self->block, "online_hotremove"))
 		TH_LOG("this kernel does not convert");
 	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_hotremove"));
 	EXPECT_EQ(1, pb_map_all_type(self->block, "Hotremove"));
 
-	pfns_of(data, DATA_BYTES, after);
+	pb_pfns(data, nr, after);
 	for (i = 0; i < nr; i++) {
 		word = (uint64_t *)(data + i * getpagesize());
 		moved += before[i] != after[i];

@@ -84,23 +84,13 @@ static size_t wrong_words(uint64_t *data)
 	return wrong;
 }
 
-static bool in_dimm(const struct pb_dimm *dimm, unsigned long pfn)
+static long pages_in_dimm(const struct pb_dimm *dimm, uint64_t *data)
 {
+	long nr = 0;
 	int i;
 
 	for (i = 0; i < dimm->nr; i++)
-		if (pb_block_has(&dimm->block[i], pfn))
-			return true;
-	return false;
-}
-
-static long pages_in_dimm(const struct pb_dimm *dimm, uint64_t *data)
-{
-	size_t i;
-	long nr = 0;
-
-	for (i = 0; i < nr_data_pages(); i++)
-		nr += in_dimm(dimm, pb_pfn(data_word(data, i)));
+		nr += pb_pages_in(&dimm->block[i], data, nr_data_pages());
 	return nr;
 }
 

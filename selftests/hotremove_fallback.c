@@ -65,15 +65,6 @@ FIXTURE_TEARDOWN_PARENT(fallback)
 				  "online_kernel"));			\
 } while (0)
 
-static long count_in(const struct pb_block *block, const char *mem, long pages)
-{
-	long i, in = 0;
-
-	for (i = 0; i < pages; i++)
-		in += pb_block_has(block, pb_pfn(mem + i * getpagesize()));
-	return in;
-}
-
 static void touch(char *mem, long pages)
 {
 	long i;
@@ -99,8 +90,8 @@ TEST_F_TIMEOUT(fallback, movable_requests_take_hotremove_first, 300)
 	mem = pb_mmap_node(pages * getpagesize(), self->nid);
 	ASSERT_NE(MAP_FAILED, mem);
 	touch(mem, pages);
-	in_hot = count_in(&self->hot.block[0], mem, pages);
-	in_ordinary = count_in(&self->ordinary.block[0], mem, pages);
+	in_hot = pb_pages_in(&self->hot.block[0], mem, pages);
+	in_ordinary = pb_pages_in(&self->ordinary.block[0], mem, pages);
 	TH_LOG("of %ld pages: hotremove %ld, ordinary %ld", pages, in_hot,
 	       in_ordinary);
 	/* What was on per-CPU lists before may be ordinary */
@@ -117,8 +108,8 @@ TEST_F_TIMEOUT(fallback, movable_requests_go_on_when_hotremove_is_full, 300)
 	mem = pb_mmap_node(pages * getpagesize(), self->nid);
 	ASSERT_NE(MAP_FAILED, mem);
 	touch(mem, pages);
-	in_hot = count_in(&self->hot.block[0], mem, pages);
-	in_ordinary = count_in(&self->ordinary.block[0], mem, pages);
+	in_hot = pb_pages_in(&self->hot.block[0], mem, pages);
+	in_ordinary = pb_pages_in(&self->ordinary.block[0], mem, pages);
 	TH_LOG("of %ld pages: hotremove %ld, ordinary %ld", pages, in_hot,
 	       in_ordinary);
 	EXPECT_GE(in_hot, block * 9 / 10);
@@ -144,7 +135,7 @@ TEST_F_TIMEOUT(fallback, huge_pages_come_from_hotremove, 300)
 	touch(mem, pages);
 	ASSERT_EQ(0, pb_page_flags(pb_pfn(mem), &flags));
 	ASSERT_TRUE(flags & PB_KPF_THP) TH_LOG("no huge page at that address");
-	in_hot = count_in(&self->hot.block[0], mem, pages);
+	in_hot = pb_pages_in(&self->hot.block[0], mem, pages);
 	EXPECT_EQ(pages, in_hot);
 }
 

@@ -234,15 +234,6 @@ static size_t wrong(const char *data, size_t nr)
 	return bad;
 }
 
-static size_t pages_inside(const struct pb_block *block, const char *data, size_t nr)
-{
-	size_t i, in = 0;
-
-	for (i = 0; i < nr; i++)
-		in += pb_block_has(block, pb_pfn(data + i * getpagesize()));
-	return in;
-}
-
 /* Pages that may live on other nodes, and lie in the only block of this one */
 static char *data_in(const struct pb_block *block, int nid)
 {
@@ -256,7 +247,7 @@ static char *data_in(const struct pb_block *block, int nid)
 	if (data == MAP_FAILED)
 		return NULL;
 	fill(data, DATA_PAGES);
-	if (pages_inside(block, data, DATA_PAGES) < DATA_PAGES * 9 / 10) {
+	if (pb_pages_in(block, data, DATA_PAGES) < DATA_PAGES * 9 / 10) {
 		munmap(data, DATA_PAGES * getpagesize());
 		return NULL;
 	}
@@ -337,7 +328,7 @@ TEST_F_TIMEOUT(faults, converting_with_pages_that_cannot_be_moved, 1800)
 		madvise(data, PIN_PAGES * getpagesize(), MADV_NOHUGEPAGE);
 		fill(data, PIN_PAGES);
 		ASSERT_EQ(0, pin(data, PIN_PAGES, &fd));
-		ASSERT_GE(pages_inside(self->block, data, PIN_PAGES), PIN_PAGES / 4);
+		ASSERT_GE(pb_pages_in(self->block, data, PIN_PAGES), PIN_PAGES / 4);
 		ASSERT_EQ(0, pf_arm("hotremove_convert", percent));
 		/* Before there is anything to move, too */
 		do {

@@ -59,11 +59,7 @@ FIXTURE_TEARDOWN_PARENT(pin)
 /* How many pages of [mem, mem + len) are in the block */
 static size_t pages_inside(struct _test_data_pin *self)
 {
-	size_t i, inside = 0;
-
-	for (i = 0; i < self->len; i += getpagesize())
-		inside += pb_block_has(self->block, pb_pfn(self->mem + i));
-	return inside;
+	return pb_pages_in(self->block, self->mem, self->len / getpagesize());
 }
 
 static void fill(struct _test_data_pin *self)

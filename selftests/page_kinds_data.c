@@ -145,28 +145,33 @@ int pk_anon(struct pk *pk, size_t pages)
 
 /* What the pages are */
 
+#define ENTRIES	512	/* to read at a time */
+
 /* Calls @fn for the pagemap entry of each page; the sum of what it returns */
 static long pagemap_sum(pid_t pid, const void *mem, size_t first, size_t pages,
 			size_t step, long (*fn)(uint64_t entry, void *arg),
 			void *arg)
 {
-	uint64_t entry;
+	uint64_t entry[ENTRIES];
+	size_t i, n = 1, at;
 	char path[64];
 	long sum = 0;
-	size_t i;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
 	fd = open(path, O_RDONLY);
 	if (fd < 0)
 		return -errno;
-	for (i = first; i < pages && sum >= 0; i += step) {
-		if (pread(fd, &entry, sizeof(entry),
+	for (i = first; i < pages && sum >= 0; i += n) {
+		n = pages - i < ENTRIES ? pages - i : ENTRIES;
+		/* Every @step'th of them, and the next ones go on so */
+		n = n < ENTRIES ? n : ENTRIES / step * step;
+		if (pread(fd, entry, n * sizeof(entry[0]),
 			  ((uintptr_t)mem / getpagesize() + i) *
-			  sizeof(entry)) != sizeof(entry))
+			  sizeof(entry[0])) != (ssize_t)(n * sizeof(entry[0])))
 			sum = -EIO;
-		else
-			sum += fn(entry, arg);
+		for (at = 0; at < n && sum >= 0; at += step)
+			sum += fn(entry[at], arg);
 	}
 	close(fd);
 	return sum;

@@ -762,35 +762,66 @@ unsigned long pb_huge_bytes(void)
 	return strtoul(buf, NULL, 10);
 }
 
+/*
+ * Where the @nr pages from @addr on are: *pfn 0 for one that is not present (or
+ * we may not know: not root)
+ */
+void pb_pfns(const void *addr, size_t nr, unsigned long *pfn)
+{
+	uint64_t entry[512];
+	off_t at = (uintptr_t)addr / getpagesize() * sizeof(entry[0]);
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	size_t i, n;
+
+	for (; nr; nr -= n, pfn += n, at += n * sizeof(entry[0])) {
+		n = nr < 512 ? nr : 512;
+		memset(entry, 0, sizeof(entry));
+		if (fd < 0 || pread(fd, entry, n * sizeof(entry[0]), at) !=
+			      (ssize_t)(n * sizeof(entry[0])))
+			memset(entry, 0, sizeof(entry));
+		for (i = 0; i < n; i++)
+			pfn[i] = entry[i] >> 63 ? entry[i] & ((1ULL << 55) - 1) : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 /* 0 when @addr is not present (or we may not know: not root) */
 unsigned long pb_pfn(const void *addr)
 {
-	uint64_t entry = 0;
-	int fd;
+	unsigned long pfn;
 
-	fd = open("/proc/self/pagemap", O_RDONLY);
-	if (fd < 0)
-		return 0;
-	if (pread(fd, &entry, sizeof(entry),
-		  (unsigned long)addr / sysconf(_SC_PAGESIZE) *
-		  sizeof(entry)) != sizeof(entry))
-		entry = 0;
-	close(fd);
-	return entry & (1ULL << 63) ? entry & ((1ULL << 55) - 1) : 0;
+	pb_pfns(addr, 1, &pfn);
+	return pfn;
+}
+
+/* How many of the @nr pages from @addr on are in the block */
+size_t pb_pages_in(const struct pb_block *block, const void *addr, size_t nr)
+{
+	unsigned long pfn[512];
+	size_t i, n, in = 0;
+
+	for (; nr; nr -= n, addr = (const char *)addr + n * getpagesize()) {
+		n = nr < 512 ? nr : 512;
+		pb_pfns(addr, n, pfn);
+		for (i = 0; i < n; i++)
+			in += pb_block_has(block, pfn[i]);
+	}
+	return in;
 }
 
 int pb_page_flags(unsigned long pfn, uint64_t *flags)
 {
-	int fd, ret = 0;
+	static int fd = -1;	/* one for all: to open it takes longer than to read */
 
-	fd = open("/proc/kpageflags", O_RDONLY);
+	if (fd < 0)
+		fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (pread(fd, flags, sizeof(*flags), pfn * sizeof(*flags)) !=
 	    sizeof(*flags))
-		ret = -EIO;
-	close(fd);
-	return ret;
+		return -EIO;
+	return 0;
 }
 
 /*

@@ -154,7 +154,9 @@ long pb_usable_free(void);
 
 /* Pages */
 unsigned long pb_huge_bytes(void);
+void pb_pfns(const void *addr, size_t nr, unsigned long *pfn);
 unsigned long pb_pfn(const void *addr);
+size_t pb_pages_in(const struct pb_block *block, const void *addr, size_t nr);
 int pb_page_flags(unsigned long pfn, uint64_t *flags);
 long pb_count_flags(const struct pb_block *block, uint64_t any);
 int pb_ring_with_buffer(void *mem, size_t len);
