@@ -102,6 +102,7 @@ static int __init pb_init(void)
 	pb_throttle_init(pb_dir);
 	pb_poison_init(pb_dir);
 	pb_slab_init(pb_dir);
+	pb_bios_init(pb_dir);
 	pb_mirror_init(pb_dir);
 	pb_fault_init(pb_dir);
 	return 0;
@@ -127,6 +128,7 @@ static void __exit pb_exit(void)
 	pb_alloc_exit();
 	pb_press_exit();
 	pb_slab_exit();
+	pb_bios_exit();
 	pb_mirror_exit();
 	pb_blocks_exit();
 }

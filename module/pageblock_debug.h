@@ -21,6 +21,7 @@
  * kills.c	what memory was like at the first OOM kill
  * press.c	allocates until none is left, and how long that took
  * slab.c	objects of a slab cache, and slabs that have none in use
+ * bios.c	bios, of which each CPU keeps some that are free
  * balance.c	whether kswapd finds a node balanced, for a difference of a CPU
  * throttle.c	whether kswapd helps a direct reclaimer that is throttled
  * poison.c	keeps the lock of memory failures
@@ -322,6 +323,15 @@ static inline void pb_poison_init(struct dentry *dir) { }
 /* slab.c */
 void pb_slab_init(struct dentry *dir);
 void pb_slab_exit(void);
+
+/* bios.c */
+#ifdef CONFIG_BLOCK
+void pb_bios_init(struct dentry *dir);
+void pb_bios_exit(void);
+#else
+static inline void pb_bios_init(struct dentry *dir) { }
+static inline void pb_bios_exit(void) { }
+#endif
 
 /* fault.c */
 #ifdef PB_FAULTS

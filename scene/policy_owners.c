@@ -12,13 +12,13 @@
 #include "policy.h"
 #include "scene.h"
 
-#define FRAMES		7
+#define FRAMES		12
 #define MAX_TOLD	200	/* pages of one block */
 
 /* One entry: who and when, where, then a stack, a frame on each line */
 static bool tell(unsigned long block, char *entry, unsigned long end_pfn)
 {
-	char *line, *save, *at, stack[600] = "";
+	char *line, *save, *at, stack[900] = "";
 	unsigned long pfn = 0, ts = 0;
 	char comm[32] = "?";
 	int frames = 0;
