@@ -34,9 +34,6 @@
 #define MORE_HUGE	8		/* than fit into one block */
 #define KPF_HUGE	(1ULL << 17)
 #define SLAB_OBJECTS	"2000"
-/* A CPU keeps 256 of them, which take that many pages at least */
-#define BIOS		"2000"
-#define BIO_PAGES	8
 #define GIVE_BACK_S	60
 #define HARVEST_S	((GIVE_BACK_S + 60) * pb_timeout_mul())
 
@@ -194,36 +191,6 @@ TEST_F(convert, slab_is_in_the_way_only_while_an_object_is_in_use)
 
 	ASSERT_EQ(0, pb_debug("slab", "free"));
 	ASSERT_GT(pb_count_flags(self->block, PB_KPF_SLAB), 0);
-	EXPECT_EQ(0, set_kind(self->block, "online_hotremove"));
-	EXPECT_EQ(0, pb_count_flags(self->block, PB_KPF_SLAB));
-}
-
-/*
- * Free bios that a CPU keeps are objects in use for slab. They were the last to go
- * after a load that has written much.
- */
-TEST_F(convert, bios_that_a_cpu_keeps_for_later_are_not_in_the_way)
-{
-	char line[512];
-	int log, named = 0;
-
-	if (no_free_slab())
-		SKIP(return, "need slab objects that are free once they are freed, have %s",
-		     no_free_slab());
-	ASSERT_EQ(0, pb_block_set(self->block, "online_kernel"));
-	ASSERT_EQ(0, pb_prefer_node(self->nid));
-	EXPECT_EQ(0, pb_debug("bios", BIOS));
-	pb_prefer_node(-1);
-	log = pb_kmsg_open_end();
-	ASSERT_GE(log, 0);
-	EXPECT_EQ(-EBUSY, set_kind(self->block, "online_hotremove"));
-	while (pb_kmsg_next(log, line, sizeof(line)))
-		named += !!strstr(line, "stays as it is: slab of bio");
-	close(log);
-	EXPECT_EQ(1, named);
-
-	ASSERT_EQ(0, pb_debug("bios", "free"));
-	ASSERT_GE(pb_count_flags(self->block, PB_KPF_SLAB), BIO_PAGES);
 	EXPECT_EQ(0, set_kind(self->block, "online_hotremove"));
 	EXPECT_EQ(0, pb_count_flags(self->block, PB_KPF_SLAB));
 }
