@@ -2,12 +2,13 @@
 /*
  * Bios that nobody submits: "COUNT" allocates so many, by the memory policy of who
  * writes, "free" frees them all. Each CPU keeps some of those that are freed, for
- * later.
+ * later. Shows the slab cache that they are objects of.
  */
 #include <linux/bio.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include "pageblock_debug.h"
 
 /* More than any CPU keeps; a megabyte or so */
@@ -78,7 +79,8 @@ static int bios_show(struct seq_file *m, void *unused)
 {
 	if (mutex_lock_interruptible(&pb_bios_lock))
 		return -ERESTARTSYS;
-	seq_printf(m, "bios held=%u\n", pb_nr_bios);
+	seq_printf(m, "bios held=%u cache=bio-%u\n", pb_nr_bios,
+		   kmem_cache_size(fs_bio_set.bio_slab));
 	mutex_unlock(&pb_bios_lock);
 	return 0;
 }
