@@ -201,9 +201,6 @@ static void grow(void)
 	int want = mb / (block_pages() >> 8);
 	double end = now_ms() + PLUG_MS;
 
-	/* It comes every 500 ms or not at all, and takes as long: into which run it falls */
-	if (write_text("/proc/sys/vm/compaction_proactiveness", "0"))
-		scene_die(SCENE_ENV, "compaction_proactiveness: %s", strerror(errno));
 	if (node_blocks(false))
 		scene_die(SCENE_ENV, "node 1 has memory already");
 	if (write_text("/sys/devices/system/memory/auto_online_blocks", state))
