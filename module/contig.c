@@ -18,7 +18,14 @@ static bool pb_is_memory(unsigned long start_pfn, unsigned long end_pfn)
 	return pfn_valid(start_pfn) && pfn_valid(end_pfn - 1);
 }
 
-static int pb_contig(unsigned long start_pfn, unsigned long end_pfn)
+/**
+ * pb_contig() - allocate a range and free it again
+ * @start_pfn:	of [start_pfn, end_pfn)
+ * @end_pfn:	its end
+ *
+ * Return: 0, -EINVAL if it is no memory, or what alloc_contig_range() says.
+ */
+int pb_contig(unsigned long start_pfn, unsigned long end_pfn)
 {
 	int ret;
 

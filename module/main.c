@@ -100,6 +100,7 @@ static int __init pb_init(void)
 	pb_press_init(pb_dir);
 	pb_balance_init(pb_dir);
 	pb_throttle_init(pb_dir);
+	pb_unfolded_init(pb_dir);
 	pb_poison_init(pb_dir);
 	pb_slab_init(pb_dir);
 	pb_bios_init(pb_dir);

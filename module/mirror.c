@@ -4,10 +4,11 @@
  * and what is free in it by a walk over the pages instead of by its counter.
  *
  * Writing "ORDER COUNT KIND [node=N]" allocates and holds; KIND is one of the
- * names below. "free" frees all; "mix COUNT SEED [node=N]" allocates and frees
- * small unmovable and reclaimable pages in a random order, and keeps half of
- * the last ones; "mix_plain" does so without the flag; "task PID" looks where
- * the memory of a task is, "memmap START_PFN END_PFN" where struct pages are.
+ * names below. "free" frees all, and waits for what RCU frees; "mix COUNT SEED
+ * [node=N]" allocates and frees small unmovable and reclaimable pages in a
+ * random order, and keeps half of the last ones; "mix_plain" does so without
+ * the flag; "task PID" looks where the memory of a task is, "memmap START_PFN
+ * END_PFN" where struct pages are.
  */
 #include <linux/fs_struct.h>
 #include <linux/gfp.h>
@@ -16,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/prandom.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -150,8 +152,45 @@ static const char *pb_mirror_where(const void *addr)
 	return page_in_mirror_reserve(page) ? "in" : "out";
 }
 
+/* Which lower page table an entry points to, if it points to one */
+#define pb_table_of(entry, level)					\
+	(!level##_none(entry) && level##_present(entry) &&		\
+	 !level##_leaf(entry) ? level##_page(entry) : NULL)
+
+/* The lowest page tables of user space that are in the reserve, and the others */
+static void pb_mirror_tables(struct mm_struct *mm, unsigned long *in, unsigned long *out)
+{
+	unsigned long addr, next;
+	struct page *table;
+	pgd_t *pgd;
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	for (addr = 0; addr < mm->task_size; addr = next) {
+		pgd = pgd_offset(mm, addr);
+		next = pgd_addr_end(addr, mm->task_size);
+		if (pgd_none(*pgd) || !pgd_present(*pgd))
+			continue;
+		p4d = p4d_offset(pgd, addr);
+		next = p4d_addr_end(addr, mm->task_size);
+		if (!pb_table_of(*p4d, p4d))
+			continue;
+		pud = pud_offset(p4d, addr);
+		next = pud_addr_end(addr, mm->task_size);
+		if (!pb_table_of(*pud, pud))
+			continue;
+		pmd = pmd_offset(pud, addr);
+		next = pmd_addr_end(addr, mm->task_size);
+		table = pb_table_of(*pmd, pmd);
+		if (table)
+			page_in_mirror_reserve(table) ? ++*in : ++*out;
+	}
+}
+
 static int pb_mirror_look_task(unsigned int nr)
 {
+	unsigned long tables_in = 0, tables_out = 0;
 	unsigned int in = 0, out = 0, i;
 	struct task_struct *task;
 	struct mm_struct *mm;
@@ -171,9 +210,13 @@ static int pb_mirror_look_task(unsigned int nr)
 	if (stack)
 		pb_sym.put_task_stack(task);
 	mm = get_task_mm(task);
+	if (mm) {
+		guard(mmap_read_lock)(mm);
+		pb_mirror_tables(mm, &tables_in, &tables_out);
+	}
 	len = scnprintf(pb_mirror_found, sizeof(pb_mirror_found),
-			"task %u stack_in=%u stack_out=%u task=%s mm=%s pgd=%s",
-			nr, in, out, pb_mirror_where(task),
+			"task %u stack_in=%u stack_out=%u tables_in=%lu tables_out=%lu task=%s mm=%s pgd=%s",
+			nr, in, out, tables_in, tables_out, pb_mirror_where(task),
 			mm ? pb_mirror_where(mm) : "none",
 			mm ? pb_mirror_where(mm->pgd) : "none");
 	if (mm)
@@ -249,6 +292,8 @@ static ssize_t mirror_write(struct file *file, const char __user *ubuf,
 	ret = -EINVAL;
 	if (argc == 1 && !strcmp(argv[0], "free")) {
 		pb_mirror_free();
+		/* Page tables of tasks that have ended come home by RCU */
+		rcu_barrier();
 		ret = 0;
 	} else if (argc == 2 && !strcmp(argv[0], "task")) {
 		if (!kstrtouint(argv[1], 10, &nr))

@@ -11,6 +11,7 @@
  * isolate.c	isolation of pageblock ranges, and its ownership
  * owners.c	whose isolation it is, for all users, and who undoes another's
  * contig.c	alloc_contig_range() of a given range
+ * unfolded.c	the same while counters of isolated pages are not folded
  * convert.c	converts a given range between kernel and hotremove
  * report.c	isolates a block of a page that is out for page reporting
  * compact.c	direct compaction at its highest priority
@@ -217,6 +218,7 @@ static inline void pb_owners_forget(unsigned long start_pfn,
 #endif
 
 /* contig.c */
+int pb_contig(unsigned long start_pfn, unsigned long end_pfn);
 void pb_contig_init(struct dentry *dir);
 
 /* convert.c */
@@ -260,6 +262,13 @@ void pb_events_exit(void);
 #else
 static inline void pb_events_init(struct dentry *dir) { }
 static inline void pb_events_exit(void) { }
+#endif
+
+/* unfolded.c */
+#ifdef CONFIG_TRACEPOINTS
+void pb_unfolded_init(struct dentry *dir);
+#else
+static inline void pb_unfolded_init(struct dentry *dir) { }
 #endif
 
 /* nolock.c */

@@ -174,4 +174,32 @@ TEST_F_TIMEOUT(contig, range_that_begins_or_ends_offline_is_not_isolated, 120)
 	EXPECT_EQ(0, pb_audit_count(""));
 }
 
+/*
+ * Where there are few LRU pages, what CPUs have subtracted and not folded yet is
+ * enough to be taken for too many isolated pages. A thread of the kernel, such as
+ * virtio-mem's, would not even sleep until they fold it, but spin.
+ */
+TEST_F(contig, nobody_waits_for_pages_that_are_isolated_no_more)
+{
+	unsigned long start = self->dimm.block[0].start_pfn;
+	long limit = 0;
+	int i;
+
+	if (!pb_debug_has("unfolded") || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "need pageblock_debug.ko with \"unfolded\" and 2 CPUs, have %ld CPUs",
+		     sysconf(_SC_NPROCESSORS_ONLN));
+	ASSERT_EQ(0, pb_debug_range("contig", start, start + self->nr));
+	for (i = 0; i < 5; i++) {
+		pb_fold_counters();
+		ASSERT_EQ(0, pb_debug("unfolded", "node=%d %lu %lu", self->nid, start,
+				      start + self->nr));
+		/* Of the LRU pages of the node, this many are too many */
+		limit = pb_debug_value("unfolded", "lru") / 16;
+		if (pb_debug_value("unfolded", "isolated") <= limit)
+			SKIP(return, "need a node with fewer LRU pages, have %ld", 16 * limit);
+		EXPECT_EQ(0, pb_debug_value("unfolded", "exact"));
+		EXPECT_EQ(0, pb_debug_value("unfolded", "waits"));
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -1277,20 +1277,27 @@ long pb_audit_count(const char *what)
 	return count;
 }
 
-/* One number of the module's "owners", which is about all users of isolation */
-long pb_owners(const char *key)
+/* The number after a word in a file of the module */
+long pb_debug_value(const char *file, const char *key)
 {
-	char buf[2048], *at;
+	char path[96], buf[2048], *at;
 	long value;
 	int ret;
 
-	ret = pb_read(PB_DEBUGFS "/owners", buf, sizeof(buf));
+	snprintf(path, sizeof(path), PB_DEBUGFS "/%s", file);
+	ret = pb_read(path, buf, sizeof(buf));
 	if (ret)
 		return ret;
 	at = strstr(buf, key);
 	if (!at || sscanf(at + strlen(key), " %ld", &value) != 1)
 		return -EPROTO;
 	return value;
+}
+
+/* One number of the module's "owners", which is about all users of isolation */
+long pb_owners(const char *key)
+{
+	return pb_debug_value("owners", key);
 }
 
 /* The first run of pageblocks that the module has isolated */

@@ -180,6 +180,7 @@ int pb_debug(const char *file, const char *fmt, ...)
 int pb_debug_range(const char *file, unsigned long start_pfn,
 		   unsigned long end_pfn);
 bool pb_debug_has(const char *file);
+long pb_debug_value(const char *file, const char *key);
 bool pb_press_ended(const char *how);
 long pb_pageblock_pages(void);
 int pb_max_order(void);
