@@ -49,12 +49,7 @@ FIXTURE_SETUP(contig)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	self->nr = nr;
 	self->nid = pb_target_node();
-	ASSERT_EQ(0, pb_save(&self->auto_online,
-			     PB_SYS_MEMORY "/auto_online_blocks"));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "contig", 3 * pb_block_mb(),
-			       self->nid));
+	PB_HOTADD_OFFLINE(self, "contig", 3 * pb_block_mb());
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pb_block_set(&self->dimm.block[i], type[i]));
 }

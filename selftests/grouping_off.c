@@ -60,10 +60,7 @@ FIXTURE_SETUP(grouping)
 		SKIP(return, "need pageblock_debug.ko, have none");
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, node %d has some",
-		     self->nid);
+	PB_NEED_EMPTY_NODE(self->nid);
 	ASSERT_EQ(0, pb_save(&self->auto_online,
 			     PB_SYS_MEMORY "/auto_online_blocks"));
 	ASSERT_EQ(0, pb_save(&self->min_free, "/proc/sys/vm/min_free_kbytes"));

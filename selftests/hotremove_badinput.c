@@ -40,11 +40,7 @@ FIXTURE_SETUP(badinput)
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
 	self->nid = pb_target_node();
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "bad", NR_BLOCKS * pb_block_mb(),
-			       self->nid));
+	PB_HOTADD_OFFLINE(self, "bad", NR_BLOCKS * pb_block_mb());
 	self->block = self->dimm.block;
 }
 

@@ -22,7 +22,6 @@
 #include "pageblock_util.h"
 #include "pageblock_harness.h"
 
-#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define HARVEST		"/proc/sys/vm/hotremove_harvest"
 #define POLICY		"/sys/module/memory_hotplug/parameters/online_policy"
 #define DATA_BYTES	(192UL << 20)	/* of the node's two blocks */
@@ -48,14 +47,8 @@ FIXTURE_SETUP(convert)
 {
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "conv", 2 * pb_block_mb(), self->nid));
+	PB_NEED_EMPTY_NODE(self->nid);
+	PB_HOTADD_OFFLINE(self, "conv", 2 * pb_block_mb());
 	/*
 	 * The first memory of a node attracts slab, which would be in the way
 	 * when it is kernel memory; what comes later does not.
@@ -90,11 +83,6 @@ static const char *no_free_slab(void)
 	return strstr(text, " quarantine=0") ? NULL : "KASAN's quarantine";
 }
 
-static long pages_in(const struct pb_block *block, const char *data, size_t len)
-{
-	return pb_pages_in(block, data, len / getpagesize());
-}
-
 TEST_F(convert, movable_pages_stay_where_they_are)
 {
 	size_t i, nr = DATA_BYTES / getpagesize(), moved = 0, wrong = 0;
@@ -113,7 +101,7 @@ TEST_F(convert, movable_pages_stay_where_they_are)
 	before = calloc(nr, sizeof(*before));
 	after = calloc(nr, sizeof(*after));
 	ASSERT_TRUE(before && after);
-	inside = pages_in(self->block, data, DATA_BYTES);
+	inside = pb_pages_in(self->block, data, DATA_BYTES / getpagesize());
 	ASSERT_GE(inside, (long)pb_block_pages() / 3);
 	pb_pfns(data, nr, before);
 
@@ -135,7 +123,7 @@ TEST_F(convert, movable_pages_stay_where_they_are)
 	ASSERT_EQ(0, set_kind(self->block, "online_kernel"));
 	EXPECT_TRUE(pb_block_is(self->block, "online_type", "online_kernel"));
 	EXPECT_EQ(0, pb_map_all_type(self->block, "Hotremove"));
-	EXPECT_EQ(inside, pages_in(self->block, data, DATA_BYTES));
+	EXPECT_EQ(inside, pb_pages_in(self->block, data, DATA_BYTES / getpagesize()));
 	munmap(data, DATA_BYTES);
 	free(before);
 	free(after);
@@ -321,16 +309,10 @@ FIXTURE_SETUP(harvest)
 	 * A node of its own: what else the system allocates, and keeps, comes from
 	 * the other one, which does not run short.
 	 */
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	ASSERT_EQ(0, pb_save(&self->harvest, HARVEST))
 		TH_LOG("this kernel does not harvest");
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "harv", 3 * pb_block_mb(), self->nid));
+	PB_HOTADD_OFFLINE(self, "harv", 3 * pb_block_mb());
 	for (i = 0; i < self->dimm.nr; i++)
 		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[i]);
 	self->kills = pb_vmstat("oom_kill");
@@ -488,7 +470,8 @@ TEST_F_TIMEOUT(harvest, takes_what_is_used_of_a_block_before_what_is_free_of_the
 	/* The same part of each becomes free again */
 	for (b = 0; b < nr; b++) {
 		ASSERT_EQ(0, munmap(data[b] + KEEP_BYTES, FILL_BYTES - KEEP_BYTES));
-		inside[b] = pages_in(&self->dimm.block[b], data[b], KEEP_BYTES);
+		inside[b] = pb_pages_in(&self->dimm.block[b], data[b],
+					KEEP_BYTES / getpagesize());
 		ASSERT_GE(inside[b], (long)(KEEP_BYTES / step) * 7 / 10);
 	}
 
@@ -508,7 +491,8 @@ TEST_F_TIMEOUT(harvest, takes_what_is_used_of_a_block_before_what_is_free_of_the
 	close(log);
 	EXPECT_EQ(1, begun);
 	for (b = 0; b < nr; b++) {
-		left = pages_in(&self->dimm.block[b], data[b], KEEP_BYTES);
+		left = pb_pages_in(&self->dimm.block[b], data[b],
+					KEEP_BYTES / getpagesize());
 		less += left < inside[b] * 9 / 10;
 		for (i = 0; i < KEEP_BYTES; i += step)
 			ASSERT_EQ(i ^ b, *(uint64_t *)(data[b] + i));

@@ -269,15 +269,9 @@ FIXTURE_SETUP(boost)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	if (!pb_debug_has("press"))
 		SKIP(return, "need the debug module's press, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	ASSERT_EQ(0, pb_save(&self->min_free, MIN_FREE));
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "boost", 3 * pb_block_mb(), self->nid));
+	PB_HOTADD_OFFLINE(self, "boost", 3 * pb_block_mb());
 	if (variant->hotremove) {
 		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[1]);
 		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[2]);

@@ -62,10 +62,7 @@ FIXTURE_SETUP(faults)
 		     pf_missing());
 	if (!pb_debug_has("map"))
 		SKIP(return, "need the debug module, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, node %d has some",
-		     self->nid);
+	PB_NEED_EMPTY_NODE(self->nid);
 	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
 	PB_TEARDOWN_FROM_HERE();
 	ASSERT_EQ(0, pb_write(AUTO_ONLINE, OFFLINE));

@@ -21,7 +21,6 @@
 #include "pageblock_util.h"
 #include "pageblock_harness.h"
 
-#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define NR_BLOCKS	2
 #define LOAD_BYTES	(64UL << 20)
 
@@ -38,17 +37,10 @@ FIXTURE_SETUP(node)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	if (!pb_disk_dir())
 		SKIP(return, "need a file system with reclaimable page cache (PB_DISK_DIR, ext4 on /dev/vda), have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	snprintf(self->file, sizeof(self->file), "%s/pb-cache",
 		 pb_disk_dir());
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "node", NR_BLOCKS * pb_block_mb(),
-			       self->nid));
+	PB_HOTADD_OFFLINE(self, "node", NR_BLOCKS * pb_block_mb());
 }
 
 FIXTURE_TEARDOWN_PARENT(node)

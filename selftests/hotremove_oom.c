@@ -20,7 +20,6 @@
 #include "pageblock_util.h"
 #include "pageblock_harness.h"
 
-#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define CGROUP		"/sys/fs/cgroup"
 #define GROUP		CGROUP "/pb-oom"
 #define NR_BLOCKS	2
@@ -46,15 +45,8 @@ FIXTURE_SETUP(oom)
 	if (pb_meminfo("SwapTotal"))
 		SKIP(return, "need no swap, have %ld kB",
 		     pb_meminfo("SwapTotal"));
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, node %d has some",
-		     self->nid);
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "oom", NR_BLOCKS * pb_block_mb(),
-			       self->nid));
+	PB_NEED_EMPTY_NODE(self->nid);
+	PB_HOTADD_OFFLINE(self, "oom", NR_BLOCKS * pb_block_mb());
 	for (i = 0; i < self->dimm.nr; i++)
 		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[i]);
 	ASSERT_EQ(0, mkdir(GROUP, 0755));

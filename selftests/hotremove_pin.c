@@ -21,7 +21,6 @@
 #include "pageblock_util.h"
 #include "pageblock_harness.h"
 
-#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define GUP_TEST	"/sys/kernel/debug/gup_test"
 #define OFFLINE_MS	(10000 * pb_timeout_mul())
 #define NR_PAGES	64
@@ -39,14 +38,8 @@ FIXTURE_SETUP(pin)
 {
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "pin", pb_block_mb(), self->nid));
+	PB_NEED_EMPTY_NODE(self->nid);
+	PB_HOTADD_OFFLINE(self, "pin", pb_block_mb());
 	self->block = self->dimm.block;
 }
 

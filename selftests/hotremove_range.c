@@ -77,18 +77,12 @@ FIXTURE_SETUP(range)
 		SKIP(return, "need a host that hot-adds memory, have none");
 	if (!pb_debug_has("audit"))
 		SKIP(return, "need pageblock_debug.ko, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	self->nr_pages = pb_pageblock_pages();
 	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->shared);
-	ASSERT_EQ(0, pb_save(&self->auto_online, PB_SYS_MEMORY "/auto_online_blocks"));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "range", NR_BLOCKS * pb_block_mb(), self->nid));
+	PB_HOTADD_OFFLINE(self, "range", NR_BLOCKS * pb_block_mb());
 	ASSERT_TRUE(pb_debug_has("convert"))
 		TH_LOG("this kernel, or its module, does not convert");
 }

@@ -37,11 +37,7 @@ FIXTURE_SETUP(hotplug)
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
 	self->nid = pb_target_node();
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "state", pb_block_mb(),
-			       self->nid));
+	PB_HOTADD_OFFLINE(self, "state", pb_block_mb());
 	self->block = self->dimm.block;
 }
 
@@ -161,9 +157,7 @@ TEST_F_TIMEOUT(hotplug, block_of_an_empty_node_takes_no_unmovable_page, 300)
 	long foreign, slab;
 	double took;
 
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	ASSERT_ONLINE_HOTREMOVE(self->block);
 
 	foreign = pb_numastat(self->nid, "numa_foreign");
@@ -186,9 +180,7 @@ TEST_F_TIMEOUT(hotplug, block_of_an_empty_node_takes_no_unmovable_page, 300)
 /* Kernel allocations go by has_normal_memory, user ones by has_memory */
 TEST_F_TIMEOUT(hotplug, node_with_only_hotremove_has_memory_but_no_normal_one, 300)
 {
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	ASSERT_ONLINE_HOTREMOVE(self->block);
 	EXPECT_EQ(1, pb_node_in("has_memory", self->nid));
 	EXPECT_EQ(0, pb_node_in("has_normal_memory", self->nid));

@@ -23,7 +23,6 @@
 #define MADV_SOFT_OFFLINE 101
 #endif
 
-#define AUTO_ONLINE	PB_SYS_MEMORY "/auto_online_blocks"
 #define KSM		"/sys/kernel/mm/ksm/"
 #define NR_BLOCKS	2
 #define NR_HUGE		16
@@ -45,15 +44,9 @@ FIXTURE_SETUP(users)
 
 	if (!pb_host())
 		SKIP(return, "need a host that hot-adds memory, have none");
-	self->nid = pb_target_node();
-	if (pb_node_has_memory(self->nid))
-		SKIP(return, "need a node without memory, have node %d with %ld free pages",
-		     self->nid, pb_node_vmstat(self->nid, "nr_free_pages"));
+	PB_NEED_EMPTY_NODE(self->nid);
 	self->page = getpagesize();
-	ASSERT_EQ(0, pb_save(&self->auto_online, AUTO_ONLINE));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(AUTO_ONLINE, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "users", NR_BLOCKS * pb_block_mb(), self->nid));
+	PB_HOTADD_OFFLINE(self, "users", NR_BLOCKS * pb_block_mb());
 	for (i = 0; i < self->dimm.nr; i++)
 		ASSERT_ONLINE_HOTREMOVE(&self->dimm.block[i]);
 }

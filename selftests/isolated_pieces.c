@@ -52,12 +52,7 @@ FIXTURE_SETUP(pieces)
 	self->max_order = pb_max_order();
 	ASSERT_GT(self->max_order, 0);
 	self->nid = pb_target_node();
-	ASSERT_EQ(0, pb_save(&self->auto_online,
-			     PB_SYS_MEMORY "/auto_online_blocks"));
-	PB_TEARDOWN_FROM_HERE();
-	ASSERT_EQ(0, pb_write(self->auto_online.path, "offline"));
-	ASSERT_EQ(0, pb_hotadd(&self->dimm, "pieces", pb_block_mb(),
-			       self->nid));
+	PB_HOTADD_OFFLINE(self, "pieces", pb_block_mb());
 	self->mem = &self->dimm.block[0];
 	ASSERT_EQ(0, pb_block_set(self->mem, "online_movable"));
 	ASSERT_EQ((long)pb_block_pages(),

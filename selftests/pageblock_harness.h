@@ -48,4 +48,24 @@
  */
 #define PB_TEARDOWN_FROM_HERE()		(*_metadata->no_teardown = false)
 
+/* Skips unless the node that hot-added memory goes to, @nid, has none yet */
+#define PB_NEED_EMPTY_NODE(nid) do {					\
+	(nid) = pb_target_node();					\
+	if (pb_node_has_memory(nid))					\
+		SKIP(return, "need a node without memory, have node %d with %ld free pages", \
+		     nid, pb_node_vmstat(nid, "nr_free_pages"));	\
+} while (0)
+
+/*
+ * In FIXTURE_SETUP(): hot-adds memory that stays offline, to node self->nid. To be
+ * torn down are self->auto_online and self->dimm.
+ */
+#define PB_HOTADD_OFFLINE(self, name, mb) do {				\
+	ASSERT_EQ(0, pb_save(&(self)->auto_online,			\
+			     PB_SYS_MEMORY "/auto_online_blocks"));	\
+	PB_TEARDOWN_FROM_HERE();					\
+	ASSERT_EQ(0, pb_write((self)->auto_online.path, "offline"));	\
+	ASSERT_EQ(0, pb_hotadd(&(self)->dimm, name, mb, (self)->nid));	\
+} while (0)
+
 #endif /* __PAGEBLOCK_HARNESS_H */
