@@ -29,6 +29,7 @@ help:
 	@echo '  O=DIR            where everything is built        (default: out)'
 	@echo '  RESULTS=DIR      where results go                 (default: results)'
 	@echo '  KERNEL=base|patched                               (default: patched)'
+	@echo '  AGAINST=TAG      bench: what is compared with, base fixes ...  (default: base)'
 	@echo '  T=GLOB           check: program, program.fixture.test or suite.case'
 	@echo '  PB_NAME=VALUE    check: to the tests, as PB_ROUNDS=40'
 	@echo '  JOB=NAME         vm: scripts/guest/job-NAME       (default: shell)'
