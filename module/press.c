@@ -2,9 +2,10 @@
 /*
  * Memory pressure out of the kernel: the task that writes "ORDER COUNT CLASS
  * [node=N]" allocates so many pages, one after the other, of that node only if
- * one is given, and keeps them until somebody writes "free". It stops early when
- * an allocation fails (again and again, for atomic requests: kswapd may be at it)
- * or when the OOM killer has chosen it.
+ * one is given, and keeps them until somebody writes "free", or "free N" for the
+ * last N of them. It stops early when an allocation fails (again and again, for
+ * atomic requests: kswapd may be at it), which is ENOMEM, or when the OOM killer
+ * has chosen it.
  *
  * Reading tells how many pages it got, and what the allocations took, each, in
  * ticks of the time stamp counter: under QEMU's "-icount shift=0" one tick is
@@ -291,7 +292,7 @@ static int pb_press(char **argv, int nid)
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
 				    (order ? __GFP_COMP : 0), order);
 	WRITE_ONCE(pb_press_runner, NULL);
-	return 0;
+	return strcmp(pb_press_end, "failed") ? 0 : -ENOMEM;
 }
 
 static ssize_t press_write(struct file *file, const char __user *ubuf,
@@ -299,15 +300,17 @@ static ssize_t press_write(struct file *file, const char __user *ubuf,
 {
 	char buf[PB_ARGS_LEN], *argv[4];
 	int ret, argc, nid = NUMA_NO_NODE;
+	unsigned long nr = ULONG_MAX;
 
 	argc = pb_args(ubuf, count, buf, argv, ARRAY_SIZE(argv));
 	if (argc < 0)
 		return argc;
 	if (mutex_lock_killable(&pb_press_lock))
 		return -EINTR;
-	if (argc == 1 && !strcmp(argv[0], "free")) {
-		pb_press_free(ULONG_MAX);
-		ret = 0;
+	if (argc && argc <= 2 && !strcmp(argv[0], "free")) {
+		ret = argc == 2 ? kstrtoul(argv[1], 0, &nr) : 0;
+		if (!ret)
+			pb_press_free(nr);
 	} else {
 		ret = argc == 4 ? pb_arg_node(argv[3], &nid) : argc == 3 ? 0 : -EINVAL;
 		ret = ret ?: pb_press(argv, nid);

@@ -188,11 +188,11 @@ static void eat(void)
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		scene_die(SCENE_FAILED, "the eater ended, status %#x", status);
-	printf("scene load name=%s end=%s error=%d ops=%llu worst_ns=%llu ns=%llu\n",
+	printf("scene load name=%s end=%s error=%d ops=%llu worst_ns=%llu ns=%llu spare=%lu\n",
 	       load, ended ? eaten->error ? "failed" : "count" : "killed",
 	       eaten->error, (unsigned long long)eaten->ops,
 	       (unsigned long long)eaten->worst_ns,
-	       (unsigned long long)eaten->ns);
+	       (unsigned long long)eaten->ns, eaten->spare);
 }
 
 static void pressure(void)

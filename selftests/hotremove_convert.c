@@ -513,8 +513,8 @@ TEST_F_TIMEOUT(harvest, leaves_strict_blocks_alone, HARVEST_S)
 			 self->dimm.block[i].id);
 		ASSERT_EQ(0, pb_write(path, "1"));
 	}
-	EXPECT_EQ(0, pb_debug("press", "0 %ld mayfail node=%d",
-			      (long)pb_block_pages() / 2, self->nid));
+	EXPECT_EQ(-ENOMEM, pb_debug("press", "0 %ld mayfail node=%d",
+				    (long)pb_block_pages() / 2, self->nid));
 	EXPECT_TRUE(pb_press_ended("failed"));
 	EXPECT_EQ(3, pb_blocks_of_kind(&self->dimm, "online_hotremove"));
 	EXPECT_EQ(0, pb_debug("press", "free"));
