@@ -8,7 +8,8 @@
 #include <linux/sched.h>
 #include "pageblock_debug.h"
 
-#define PB_POISON_MAX_MS	600000
+/* An hour: tests wait for longer where everything takes longer */
+#define PB_POISON_MAX_MS	3600000
 
 static ssize_t poison_lock_write(struct file *file, const char __user *ubuf,
 				 size_t count, loff_t *ppos)
