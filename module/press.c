@@ -3,9 +3,9 @@
  * Memory pressure out of the kernel: the task that writes "ORDER COUNT CLASS
  * [node=N]" allocates so many pages, one after the other, of that node only if
  * one is given, and keeps them until somebody writes "free", or "free N" for the
- * last N of them. It stops early when an allocation fails (again and again, for
- * atomic requests: kswapd may be at it), which is ENOMEM, or when the OOM killer
- * has chosen it.
+ * last N of them, which everybody can have then. It stops early when an allocation
+ * fails (again and again, for atomic requests: kswapd may be at it), which is
+ * ENOMEM, or when the OOM killer has chosen it.
  *
  * Reading tells how many pages it got, and what the allocations took, each, in
  * ticks of the time stamp counter: under QEMU's "-icount shift=0" one tick is
@@ -311,6 +311,9 @@ static ssize_t press_write(struct file *file, const char __user *ubuf,
 		ret = argc == 2 ? kstrtoul(argv[1], 0, &nr) : 0;
 		if (!ret)
 			pb_press_free(nr);
+		/* On the lists of a CPU they are no use to who needs them now */
+		if (argc == 2)
+			pb_sym.drain_all_pages(NULL);
 	} else {
 		ret = argc == 4 ? pb_arg_node(argv[3], &nid) : argc == 3 ? 0 : -EINVAL;
 		ret = ret ?: pb_press(argv, nid);
