@@ -320,6 +320,7 @@ TEST_F_TIMEOUT(boost, is_not_for_what_only_hotremove_memory_would_cover, 300)
 	const long block = pb_pageblock_pages(), rest = block * 7 / 8;
 	long usable, hot, left, before, after, boost;
 	char text[512], *at;
+	int ret;
 
 	/*
 	 * All that is free and ordinary shall be the rest of one pageblock, and what
@@ -347,8 +348,11 @@ TEST_F_TIMEOUT(boost, is_not_for_what_only_hotremove_memory_would_cover, 300)
 	ASSERT_EQ(0, pb_zoneinfo(self->nid, "Normal", "boost"));
 	ASSERT_LT(pb_zoneinfo(self->nid, "Normal", "high"), left);
 
-	ASSERT_EQ(0, pb_debug("press", "4 %ld mayfail node=%d",
-			      (left - rest * 3 / 8) >> 4, self->nid));
+	ret = pb_debug("press", "4 %ld mayfail node=%d",
+		       (left - rest * 3 / 8) >> 4, self->nid);
+	/* Where it is right to boost, the last of them may be below the mark */
+	if (variant->hotremove || ret != -ENOMEM)
+		ASSERT_EQ(0, ret);
 	/* They had to take it from another type */
 	after = free_of_type(self->nid, "Reclaimable", pb_max_order() + 1);
 	EXPECT_LT(after, before / 2);
