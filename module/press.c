@@ -312,7 +312,7 @@ static ssize_t press_write(struct file *file, const char __user *ubuf,
 		if (!ret)
 			pb_press_free(nr);
 		/* On the lists of a CPU they are no use to who needs them now */
-		if (argc == 2)
+		if (!ret && argc == 2)
 			pb_sym.drain_all_pages(NULL);
 	} else {
 		ret = argc == 4 ? pb_arg_node(argv[3], &nid) : argc == 3 ? 0 : -EINVAL;

@@ -65,7 +65,7 @@ struct eaten {
 	uint64_t worst_ns;
 	uint64_t ns;		/* of all of them */
 	int error;		/* why it ended, 0: as many as it was told to */
-	unsigned long spare;	/* pages that it gave back then, see load_eat() */
+	unsigned long spare;	/* pages that it gave back then, see eat_pages() */
 };
 
 bool load_known(const char *name);

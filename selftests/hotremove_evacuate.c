@@ -12,9 +12,7 @@
  * not evicted. The load is the debug module's "press": pages that nobody but
  * the module knows. On a kernel that does not move them it fails (RETRY_MAYFAIL).
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -225,74 +223,6 @@ TEST_F(usable, tmpfs_limits_its_inodes_by_usable_memory)
 	EXPECT_LE(labs(with - without), dimm_pages / 64)
 		TH_LOG("%ld inodes with %ld pages of hotremove memory, %ld without",
 		       with, dimm_pages, without);
-}
-
-/* Of the lists of @cpu, in all zones of node 0: pages, and the sum of their batches */
-static long list_pages(int cpu, long *batches)
-{
-	FILE *f = fopen("/proc/zoneinfo", "r");
-	long value, pages = 0;
-	bool mine = false;
-	char line[256];
-	int nid = -1, n;
-
-	*batches = 0;
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Node %d, zone", &n) == 1) {
-			nid = n;
-			mine = false;
-		} else if (sscanf(line, " cpu: %d", &n) == 1) {
-			mine = nid == 0 && n == cpu;
-		} else if (mine && sscanf(line, " count: %ld", &value) == 1) {
-			pages += value;
-		} else if (mine && sscanf(line, " batch: %ld", &value) == 1) {
-			*batches += value;
-		}
-	}
-	fclose(f);
-	return pages;
-}
-
-/*
- * A list that is served again and again gets up to 32 batches at a time. That is
- * well while there is plenty, see the first loop. But a request that finds its
- * zone below the min mark fails, and gets nothing of what is on its own list.
- */
-TEST_F(usable, memory_that_is_short_is_not_left_on_the_lists_of_a_cpu)
-{
-	long nr, most = 0, batches, left;
-	cpu_set_t old, first;
-	int cpu, taken;
-
-	if (!pb_debug_has("press"))
-		SKIP(return, "need the debug module's press, have none");
-	ASSERT_EQ(0, sched_getaffinity(0, sizeof(old), &old));
-	for (cpu = 0; !CPU_ISSET(cpu, &old); cpu++)
-		;
-	CPU_ZERO(&first);
-	CPU_SET(cpu, &first);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(first), &first));
-
-	for (taken = 10000; taken < 11000; taken += 50) {
-		EXPECT_EQ(0, pb_debug("press", "0 %d nowait node=0", taken));
-		nr = list_pages(cpu, &batches);
-		most = nr > most ? nr : most;
-		EXPECT_TRUE(pb_press_ended("count"));
-		EXPECT_EQ(0, pb_debug("press", "free"));
-	}
-	EXPECT_GT(most, 4 * batches) TH_LOG("never got many pages at a time");
-
-	EXPECT_EQ(0, pb_debug("alloc", "drain"));
-	EXPECT_EQ(-ENOMEM, pb_debug("press", "0 0 nowait node=0"));
-	left = list_pages(cpu, &batches);
-	EXPECT_TRUE(pb_press_ended("failed"));
-	EXPECT_EQ(0, pb_debug("press", "free"));
-	EXPECT_EQ(0, sched_setaffinity(0, sizeof(old), &old));
-	EXPECT_GT(batches, 0);
-	EXPECT_GE(left, 0);
-	EXPECT_LE(left, 2 * batches) TH_LOG("with plenty they had up to %ld", most);
 }
 
 /* The eater: whom the OOM killer takes first. Its exit status is not used. */
