@@ -20,8 +20,10 @@ static const struct min_mark min_marks[] = {
 	  1024, 262144, 262144, 0, 1024 },
 	{ "two zones share by size",
 	  1024, 262144, 65536, 0, 256 },
-	{ "movable-only memory takes no share, adds its cap",
-	  1024, 262144, 262144, 1048576, 1024 + 128 },
+	{ "movable-only memory takes no share, and adds none",
+	  1024, 262144, 262144, 1048576, 1024 },
+	{ "few ordinary pages: the mark that movable-only memory has",
+	  1024, 262144, 512, 1048576, 128 },
 	{ "all movable-only, large",
 	  1024, 262144, 0, 262144, 128 },
 	{ "all movable-only, one memory block",
@@ -29,9 +31,9 @@ static const struct min_mark min_marks[] = {
 	{ "all movable-only, in between",
 	  1024, 262144, 0, 65536, 64 },
 	{ "90 % movable-only: the rest keeps its whole reserve",
-	  1024, 52429, 52429, 471859, 1024 + 128 },
+	  1024, 52429, 52429, 471859, 1024 },
 	{ "16 TiB does not overflow",
-	  65536, 1UL << 32, 1UL << 32, 1UL << 32, 65536 + 128 },
+	  65536, 1UL << 32, 1UL << 32, 1UL << 32, 65536 },
 };
 
 static void min_mark_desc(const struct min_mark *m, char *desc)
@@ -55,8 +57,40 @@ static void min_mark_follows_usable_memory(struct kunit *test)
 static void min_mark_without_ordinary_memory_is_the_share(struct kunit *test)
 {
 	/* Nothing to spread over: no division, the caller's share stands */
-	KUNIT_EXPECT_EQ(test, 77UL + 32,
-			lowmem_min_mark(77, 1024, 0, 0, 1));
+	KUNIT_EXPECT_EQ(test, 77UL, lowmem_min_mark(77, 1024, 0, 0, 1));
+}
+
+struct thp_reserve {
+	const char *name;
+	unsigned long recommended, usable, movable_only;
+	unsigned long expected;
+};
+
+/* 4 KiB pages: 512 MiB = 131072 */
+static const struct thp_reserve thp_reserves[] = {
+	{ "as recommended", 11264, 1048576, 0, 11264 },
+	{ "at most 5 percent", 11264, 200000, 0, 10000 },
+	{ "a small machine whose owner wants huge pages",
+	  11264, 100000, 0, 5000 },
+	{ "the same with a small CMA area", 11264, 100000, 4096, 5000 },
+	{ "small because the rest is movable-only", 11264, 100000, 400000, 0 },
+	{ "just small because of that", 11264, 131071, 1, 0 },
+	{ "large, most of it movable-only", 11264, 131072, 1048576, 6553 },
+};
+
+static void thp_reserve_desc(const struct thp_reserve *r, char *desc)
+{
+	strscpy(desc, r->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(thp_reserve, thp_reserves, thp_reserve_desc);
+
+static void little_usable_memory_keeps_nothing_for_huge_pages(struct kunit *test)
+{
+	const struct thp_reserve *r = test->param_value;
+
+	KUNIT_EXPECT_EQ(test, r->expected,
+			thp_min_free(r->recommended, r->usable, r->movable_only));
 }
 
 static struct zone *fake_zone(struct kunit *test)
@@ -196,6 +230,8 @@ static void reserves_of_this_system_grow_with_the_request(struct kunit *test)
 static struct kunit_case hotremove_marks_cases[] = {
 	KUNIT_CASE_PARAM(min_mark_follows_usable_memory, min_mark_gen_params),
 	KUNIT_CASE(min_mark_without_ordinary_memory_is_the_share),
+	KUNIT_CASE_PARAM(little_usable_memory_keeps_nothing_for_huge_pages,
+			 thp_reserve_gen_params),
 	KUNIT_CASE_PARAM(ordinary_pages_are_what_is_left, zone_size_gen_params),
 	KUNIT_CASE_PARAM(watermark_counts_what_the_request_can_use,
 			 watermark_gen_params),

@@ -254,6 +254,23 @@ static void pb_press_free(unsigned long nr)
 	}
 }
 
+/* Works without, mostly */
+static void pb_press_fill_reserve(void)
+{
+	struct page *page;
+	int i;
+
+	for (i = 0; i < PB_PRESS_RESERVE; i++) {
+		if (READ_ONCE(pb_press_reserve[i]))
+			continue;
+		page = alloc_pages(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN,
+				   pageblock_order);
+		page = page ? xchg(&pb_press_reserve[i], page) : NULL;
+		if (page)
+			__free_pages(page, pageblock_order);
+	}
+}
+
 static int pb_press(char **argv, int nid)
 {
 	unsigned int order, class;
@@ -311,6 +328,9 @@ static ssize_t press_write(struct file *file, const char __user *ubuf,
 		ret = argc == 2 ? kstrtoul(argv[1], 0, &nr) : 0;
 		if (!ret)
 			pb_press_free(nr);
+		/* What a victim was given */
+		if (!ret && argc == 1)
+			pb_press_fill_reserve();
 		/* On the lists of a CPU they are no use to who needs them now */
 		if (!ret && argc == 2)
 			pb_sym.drain_all_pages(NULL);
@@ -377,12 +397,8 @@ void pb_press_victim(struct task_struct *task)
  */
 void pb_press_init(struct dentry *dir)
 {
-	int i;
-
-	/* Now, while there are such large pages. It works without, mostly. */
-	for (i = 0; i < PB_PRESS_RESERVE; i++)
-		pb_press_reserve[i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN,
-						  pageblock_order);
+	/* Now, while there are such large pages */
+	pb_press_fill_reserve();
 	if (pb_traces_find(pb_traces, ARRAY_SIZE(pb_traces)))
 		debugfs_create_file("press", 0600, dir, NULL, &press_fops);
 }

@@ -45,9 +45,9 @@
 #define PROBE		"pageblock/contended"
 
 /* The offline has to end this long after the last reference has gone */
-#define RELEASE_MS	1000
+#define RELEASE_MS	(1000 * pb_slow())
 /* After that it is given up by a signal, for it would wait for ever */
-#define GIVE_UP_MS	5000
+#define GIVE_UP_MS	(5000 * pb_slow())
 /* At the very worst: 30 s for a round, 50 s before and after; more if emulated */
 #define ROUND_S		(pb_timeout_mul() > 1 ? 90 : 30)
 #define LIMIT_S		(50 + rounds() * (ROUND_S + (int)hold_ms() / 1000))

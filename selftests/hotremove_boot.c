@@ -256,4 +256,41 @@ TEST_F(boot, harvest_knows_the_blocks)
 	EXPECT_LT(0, nr);
 }
 
+/*
+ * What most of a machine is hotremove for must not cost the rest: the share that is
+ * kept free for huge pages, up to 5 %, is that of a machine as small as the rest, none.
+ */
+TEST_F(boot, little_usable_memory_is_not_kept_free_for_huge_pages)
+{
+	const long thp_mb = 512;	/* from here on THP is on by default */
+	const long hotremove = pb_meminfo("HotremoveTotal");
+	const long cma = pb_meminfo("CmaTotal");
+	long all = 0, zone, usable, min_free;
+	char text[64];
+	int nid;
+
+	for (nid = 0; nid < 8; nid++) {
+		zone = pb_zoneinfo(nid, NULL, "managed");
+		all += zone > 0 ? zone * 4 : 0;
+	}
+	ASSERT_LT(0, hotremove);
+	usable = all - hotremove - (cma > 0 ? cma : 0);
+	if (usable >= thp_mb << 10 || all < thp_mb << 10)
+		SKIP(return, "need %ld MB in all and less usable, have %ld and %ld MB",
+		     thp_mb, all >> 10, usable >> 10);
+	/* Precondition: huge pages are wanted, and somebody keeps memory for them */
+	ASSERT_EQ(0, pb_read("/sys/kernel/mm/transparent_hugepage/enabled", text,
+			     sizeof(text)));
+	ASSERT_EQ(NULL, strstr(text, "[never]"));
+	ASSERT_LT(0, pb_kthread("khugepaged"));
+
+	ASSERT_EQ(0, pb_read("/proc/sys/vm/min_free_kbytes", text, sizeof(text)));
+	min_free = strtol(text, NULL, 10);
+	EXPECT_LT(0, min_free);
+	/* 4 * sqrt(kB), + 5 % */
+	EXPECT_LE(min_free * min_free * 100, 16 * usable * 110)
+		TH_LOG("min_free_kbytes is %ld, %ld kB are usable", min_free, usable);
+	TH_LOG("min_free_kbytes %ld of %ld usable", min_free, usable);
+}
+
 TEST_HARNESS_MAIN

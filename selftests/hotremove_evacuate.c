@@ -65,9 +65,11 @@ static uint64_t word(size_t page)
 	return (page + 1) * 0x9e3779b97f4a7c15ULL;
 }
 
+static size_t data_bytes = DATA_BYTES;
+
 static size_t nr_data_pages(void)
 {
-	return DATA_BYTES / getpagesize();
+	return data_bytes / getpagesize();
 }
 
 static uint64_t *data_word(uint64_t *data, size_t page)
@@ -109,11 +111,13 @@ FIXTURE_SETUP(evacuate)
 		SKIP(return, "need %lu MB free, have %ld pages",
 		     (DATA_BYTES + GAIN_BYTES) >> 20, pb_usable_free());
 
-	/* The data is there first, so it lies in ordinary memory */
-	self->data = mmap(NULL, DATA_BYTES, PROT_READ | PROT_WRITE,
+	/* The data is there first, so it lies in ordinary memory, but for what CMA has */
+	if (pb_meminfo("CmaFree") > 0)
+		data_bytes = DATA_BYTES + pb_meminfo("CmaFree") * 1024;
+	self->data = mmap(NULL, data_bytes, PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->data);
-	madvise(self->data, DATA_BYTES, MADV_NOHUGEPAGE);
+	madvise(self->data, data_bytes, MADV_NOHUGEPAGE);
 	for (i = 0; i < nr_data_pages(); i++)
 		*data_word(self->data, i) = word(i);
 
@@ -128,7 +132,7 @@ FIXTURE_TEARDOWN_PARENT(evacuate)
 {
 	pb_debug("press", "free");
 	if (self->data)
-		munmap(self->data, DATA_BYTES);
+		munmap(self->data, data_bytes);
 	EXPECT_EQ(0, pb_restore(&self->auto_online));
 	EXPECT_EQ(0, pb_hotdel(&self->dimm));
 }

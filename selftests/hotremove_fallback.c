@@ -370,4 +370,44 @@ TEST_F_TIMEOUT(boost, is_not_for_what_only_hotremove_memory_would_cover, 300)
 	}
 }
 
+/*
+ * A list that is served again and again gets up to 32 batches at a time. That is
+ * well while there is plenty, see the first loop. But a request that finds its zone
+ * below the min mark fails, and gets nothing of what is on its own list.
+ */
+TEST_F_TIMEOUT(boost, memory_that_is_short_is_not_left_on_per_cpu_lists, 120)
+{
+	const long batches = pb_zoneinfo(self->nid, "Normal", "batch:");
+	const long usable = pb_block_pages() / 2;
+	long nr, most = 0, left = 0;
+	int i;
+
+	if (!variant->hotremove)
+		SKIP(return, "need a zone that is mostly movable-only, have one that is not");
+	ASSERT_LT(0, batches);
+	/* Precondition: lists do grow */
+	for (i = 0; i < 20; i++) {
+		EXPECT_EQ(0, pb_debug("press", "0 %ld nowait node=%d",
+				      usable + i * batches / 2, self->nid));
+		nr = pb_zoneinfo(self->nid, "Normal", "count:");
+		most = nr > most ? nr : most;
+		EXPECT_EQ(0, pb_debug("press", "free"));
+	}
+	ASSERT_GT(most, 4 * batches) TH_LOG("never got many pages at a time");
+
+	for (i = 0; i < 5; i++) {
+		EXPECT_EQ(0, pb_debug("alloc", "drain"));
+		EXPECT_EQ(-ENOMEM, pb_debug("press", "0 0 nowait node=%d", self->nid));
+		EXPECT_TRUE(pb_press_ended("failed"));
+		nr = pb_zoneinfo(self->nid, "Normal", "count:");
+		left = nr > left ? nr : left;
+		EXPECT_EQ(0, pb_debug("press", "free"));
+		/* The last refill begins elsewhere each time */
+		EXPECT_EQ(0, pb_debug("alloc", "0 %d unmovable node=%d", 150, self->nid));
+	}
+	EXPECT_LE(left, 2 * batches) TH_LOG("with plenty they had up to %ld", most);
+	TH_LOG("%ld pages left on lists, with plenty %ld; batches of %ld", left, most,
+	       batches);
+}
+
 TEST_HARNESS_MAIN
