@@ -11,7 +11,8 @@
  *
  * Compaction is run by SCHED_IDLE tasks that share CPU 1 with others: they wait
  * for a second or more whenever their few milliseconds are over. The others only
- * run while the DIMM is removed. All movable memory of the node is in it, with
+ * run while the DIMM is removed, and not for ever: who removes it has to wait for
+ * those that they keep from the CPU. All movable memory of the node is in it, with
  * mlocked pages: compaction has to look at each but takes none, so nobody has to
  * wait for it.
  *
@@ -137,6 +138,22 @@ static void hogs(const pid_t *hog, int sig)
 		kill(hog[i], sig);
 }
 
+/* The hogs stop in @ms at the latest */
+static pid_t stop_hogs_in(const pid_t *hog, unsigned int ms)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pb_let_go_of_output();
+	pb_msleep(ms);
+	hogs(hog, SIGSTOP);
+	_exit(0);
+}
+
 static long sum(const struct passes *passes)
 {
 	long nr = 0;
@@ -168,6 +185,7 @@ TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 	long rounds = pb_env("PB_ROUNDS", 5), r, scanned, i;
 	pid_t task[NR_COMPACTING + NR_HOGS], *hog = task + NR_COMPACTING;
 	long nr[NR_COMPACTING], under_way = 0;
+	pid_t limit;
 	double until;
 	char *page;
 
@@ -201,7 +219,11 @@ TEST_F_TIMEOUT(removed, while_compaction_looks_at_it, 900)
 			nr[i] = self->passes[i].nr;
 			under_way += self->passes[i].in;
 		}
+		limit = stop_hogs_in(hog, 5000 * pb_timeout_mul());
+		ASSERT_LT(0, limit);
 		ASSERT_EQ(0, pb_hotdel(&self->goes));
+		kill(limit, SIGKILL);
+		ASSERT_EQ(limit, waitpid(limit, NULL, 0));
 		ASSERT_EQ(0, munmap(self->mem, self->len));
 
 		/* All go on where they were */
