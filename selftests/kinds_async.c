@@ -201,7 +201,7 @@ static int make_files(struct _test_data_async *self)
 	pk->gen = calloc(WRITTEN, sizeof(*pk->gen));
 	mkdir(DIR_NAME, 0700);
 	for (i = 0; i < 2; i++) {
-		ret = i ? pk_slow_disk_speed(pk, DISK, SLOW_NS) :
+		ret = i ? pk_slow_disk_speed(pk, DISK, SLOW_NS * pb_slow()) :
 			  pk_slow_disk(pk, DISK, 32, 0);
 		ret = ret ?: pk_slow_disk_node(DISK, dev, sizeof(dev));
 		if (ret)
