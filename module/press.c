@@ -304,6 +304,8 @@ static int pb_press(char **argv, int nid)
 			return ret;
 		pb_press_traced = true;
 	}
+	/* What a victim was given. Not sooner: it might lie in harvested memory then */
+	pb_press_fill_reserve();
 	WRITE_ONCE(pb_press_task, current);
 	WRITE_ONCE(pb_press_runner, current);
 	pb_press_end = pb_press_run(pb_press_classes[class].gfp |
@@ -328,9 +330,6 @@ static ssize_t press_write(struct file *file, const char __user *ubuf,
 		ret = argc == 2 ? kstrtoul(argv[1], 0, &nr) : 0;
 		if (!ret)
 			pb_press_free(nr);
-		/* What a victim was given */
-		if (!ret && argc == 1)
-			pb_press_fill_reserve();
 		/* On the lists of a CPU they are no use to who needs them now */
 		if (!ret && argc == 2)
 			pb_sym.drain_all_pages(NULL);
